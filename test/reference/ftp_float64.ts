@@ -1,0 +1,310 @@
+/**
+ * The oracle: Fast Trainable Projection written once more, as plain scalar loops, from the equations of the paper
+ * (arXiv 2310.19182) and of the base optimizers. It shares no code with the library and knows neither tfjs nor the addon.
+ *
+ * precision 'float64': the textbook form. Every step forms C = (W - U) - A from the weights themselves.
+ * precision 'float32': the order of operations of the kernels, each element operation rounded to float32 (no fused
+ *   multiply-add), sums and the scalar constraint in double. This is the "plain float32" that tolerances are derived
+ *   from; without a projection (excluded variables) it is the same to the bit as any correct kernel.
+ *
+ *   U      update of the base optimizer
+ *   C      = W - U - A                                 deviation
+ *   n[r]   = sum_j |C[r, j]| + 1e-8                    row norms
+ *   h      = sum_r (1 / n'[r]) sum_j G[r, j] C'[r, j]  hyper-gradient (primes: of the step before)
+ *   gamma  = 1e-8 at t = 1, else clip(Adam(gamma, h > 0 ? k h : h), 1e-8, max_r n[r])
+ *   W[r]   = A[r] + clip(gamma / n[r], 0, 1) C[r]
+ */
+
+export type Precision = 'float64' | 'float32';
+export type Base = 'adamw' | 'sgd' | 'proposal';
+
+/** A tensor seen as [outer, rows, inner]; a norm is taken over outer and inner. */
+export interface Layout {
+  outer: number;
+  rows: number;
+  inner: number;
+}
+
+export interface OracleOptions {
+  base: Base;
+  beta1: number;
+  beta2: number;
+  epsilon: number;
+  weightDecay: number;
+  amsgrad: boolean;
+  momentum: number;
+  dampening: number;
+  nesterov: boolean;
+  k: number;
+  constraintLearningRate: number;
+  constraintBeta1: number;
+  constraintBeta2: number;
+}
+
+export const ORACLE_DEFAULTS: OracleOptions = {
+  base: 'adamw',
+  beta1: 0.9,
+  beta2: 0.999,
+  epsilon: 1e-8,
+  weightDecay: 0,
+  amsgrad: false,
+  momentum: 0,
+  dampening: 0,
+  nesterov: false,
+  k: 1,
+  constraintLearningRate: 1e-2,
+  constraintBeta1: 0.9,
+  constraintBeta2: 0.999,
+};
+
+const NORM_FLOOR = 1e-8;
+const CONSTRAINT_EPSILON = 1e-8;
+
+/** [outer, rows, inner] of a shape whose output axis is `axis`; null: one row. */
+export function layoutOf(shape: readonly number[], axis: number | null): Layout {
+  const product = (dims: readonly number[]) => dims.reduce((a, b) => a * b, 1);
+  if (axis === null) return {outer: 1, rows: 1, inner: product(shape)};
+  return {
+    outer: product(shape.slice(0, axis)),
+    rows: shape[axis] as number,
+    inner: product(shape.slice(axis + 1)),
+  };
+}
+
+export interface OracleVariableSpec {
+  layout: Layout;
+  weights: ArrayLike<number>;
+  /** default: the weights */
+  anchor?: ArrayLike<number>;
+  excluded?: boolean;
+  precision?: Precision;
+}
+
+/** One variable with all its state, stepped by hand. */
+export class OracleVariable {
+  /** steps of the optimizer since the first gradient, gaps included */
+  t = 0;
+  /** updates of this variable */
+  n = 0;
+  gamma = 0;
+  gammaM = 0;
+  gammaV = 0;
+  hyperGradient = 0;
+  weights: Float64Array;
+  anchor: Float64Array;
+  readonly excluded: boolean;
+  readonly deviation: Float64Array;
+  readonly norms: Float64Array;
+  readonly ratios: Float64Array;
+  readonly m: Float64Array;
+  readonly v: Float64Array;
+  readonly vmax: Float64Array;
+  readonly momentum: Float64Array;
+  private readonly rowOf: Int32Array;
+  private readonly single: boolean;
+  private readonly round: (x: number) => number;
+  private fromWeights = true;
+
+  constructor(
+    readonly options: OracleOptions,
+    spec: OracleVariableSpec,
+  ) {
+    const {outer, rows, inner} = spec.layout;
+    const size = outer * rows * inner;
+    if (spec.weights.length !== size) throw new Error(`expected ${size} weights, got ${spec.weights.length}`);
+    this.single = spec.precision === 'float32';
+    this.round = this.single ? Math.fround : (x) => x;
+    this.excluded = spec.excluded ?? false;
+    this.weights = Float64Array.from(spec.weights, this.round);
+    this.anchor = Float64Array.from(spec.anchor ?? spec.weights, this.round);
+    this.deviation = new Float64Array(size);
+    this.m = new Float64Array(size);
+    this.v = new Float64Array(size);
+    this.vmax = new Float64Array(size);
+    this.momentum = new Float64Array(size);
+    this.norms = new Float64Array(rows);
+    this.ratios = new Float64Array(rows);
+    this.rowOf = Int32Array.from({length: size}, (_, i) => Math.floor(i / inner) % rows);
+  }
+
+  /** The user assigns new weights between two steps. */
+  assign(weights: ArrayLike<number>): void {
+    this.weights = Float64Array.from(weights, this.round);
+    this.fromWeights = true;
+  }
+
+  /** The present weights become the anchor; the constraint starts anew; the base optimizer's state stays. */
+  reanchor(): void {
+    this.anchor = Float64Array.from(this.weights);
+    this.t = 0;
+    this.gamma = 0;
+    this.gammaM = 0;
+    this.gammaV = 0;
+    this.hyperGradient = 0;
+    this.fromWeights = true;
+  }
+
+  /**
+   * One step. `gradient` null: no gradient, nothing moves but t.
+   * Base 'proposal': `proposal` holds W - U as some other optimizer computed it.
+   */
+  step(learningRate: number, gradient: ArrayLike<number> | null, proposal?: ArrayLike<number>): void {
+    if (this.t > 0 || gradient) this.t++;
+    if (!gradient) return;
+    this.n++;
+    if (this.options.base === 'proposal') {
+      if (!proposal) throw new Error("base 'proposal' needs a proposal");
+      this.project(gradient, null, Float64Array.from(proposal, this.round));
+      return;
+    }
+    const update =
+      this.options.base === 'adamw' ? this.adamW(learningRate, gradient) : this.sgd(learningRate, gradient);
+    if (this.excluded) {
+      for (let i = 0; i < update.length; i++) this.weights[i] = this.round(this.w(i) - (update[i] as number));
+    } else {
+      this.project(gradient, update, null);
+    }
+  }
+
+  private w(i: number): number {
+    return this.weights[i] as number;
+  }
+
+  /** U = lr / (1 - b1^n) * m / (sqrt(v) / sqrt(1 - b2^n) + eps) + lr * wd * W */
+  private adamW(learningRate: number, gradient: ArrayLike<number>): Float64Array {
+    const {beta1, beta2, epsilon, weightDecay, amsgrad} = this.options;
+    const f = this.round;
+    const [b1, b2, c1, c2] = [f(beta1), f(beta2), f(1 - beta1), f(1 - beta2)];
+    const stepSize = f(learningRate / (1 - beta1 ** this.n));
+    const correction = Math.sqrt(1 - beta2 ** this.n);
+    const inverse = f(1 / correction); // the kernels multiply, the paper divides
+    const decay = f(learningRate * weightDecay);
+    const eps = f(epsilon);
+    const update = new Float64Array(this.weights.length);
+    for (let i = 0; i < update.length; i++) {
+      const g = gradient[i] as number;
+      const m = f(f(b1 * (this.m[i] as number)) + f(c1 * g));
+      const v = f(f(b2 * (this.v[i] as number)) + f(f(c2 * g) * g));
+      this.m[i] = m;
+      this.v[i] = v;
+      let second = v;
+      if (amsgrad) {
+        second = Math.max(this.vmax[i] as number, v);
+        this.vmax[i] = second;
+      }
+      const root = f(Math.sqrt(second));
+      const denominator = f((this.single ? f(root * inverse) : root / correction) + eps);
+      let u = f(f(stepSize * m) / denominator);
+      if (weightDecay !== 0) u = f(u + f(decay * this.w(i)));
+      update[i] = u;
+    }
+    return update;
+  }
+
+  /** d = g + wd W; buf = d, later momentum buf + (1 - dampening) d; U = lr (nesterov ? d + momentum buf : buf) */
+  private sgd(learningRate: number, gradient: ArrayLike<number>): Float64Array {
+    const {weightDecay, momentum, dampening, nesterov} = this.options;
+    const f = this.round;
+    const [lr, wd, mu, c] = [f(learningRate), f(weightDecay), f(momentum), f(1 - dampening)];
+    const update = new Float64Array(this.weights.length);
+    for (let i = 0; i < update.length; i++) {
+      let d = gradient[i] as number;
+      if (weightDecay !== 0) d = f(d + f(wd * this.w(i)));
+      if (momentum !== 0) {
+        const buffer = this.n === 1 ? d : f(f(mu * (this.momentum[i] as number)) + f(c * d));
+        this.momentum[i] = buffer;
+        d = nesterov ? f(d + f(mu * buffer)) : buffer;
+      }
+      update[i] = f(lr * d);
+    }
+    return update;
+  }
+
+  /** Steps gamma, forms the deviation, and writes the projected weights. One of `update`, `proposal` is given. */
+  private project(
+    gradient: ArrayLike<number>,
+    update: Float64Array | null,
+    proposal: Float64Array | null,
+  ): void {
+    const f = this.round;
+    const size = this.weights.length;
+    if (this.t > 1) {
+      if (this.fromWeights) this.measureDeviationOfWeights();
+      this.stepConstraint(gradient);
+    }
+    for (let i = 0; i < size; i++) {
+      const a = this.anchor[i] as number;
+      if (proposal) {
+        this.deviation[i] = f((proposal[i] as number) - a);
+      } else {
+        const u = (update as Float64Array)[i] as number;
+        if (this.single && !this.fromWeights) {
+          const ratio = this.ratios[this.rowOf[i] as number] as number;
+          this.deviation[i] = f(f(ratio * (this.deviation[i] as number)) - u);
+        } else {
+          this.deviation[i] = f(f(this.w(i) - u) - a);
+        }
+      }
+    }
+    this.sumNorms();
+    if (this.t === 1) {
+      this.gamma = f(NORM_FLOOR);
+      this.gammaM = 0;
+      this.gammaV = 0;
+      this.hyperGradient = 0;
+    } else {
+      const largest = this.norms.reduce((a, b) => Math.max(a, b), 0);
+      this.gamma = f(Math.min(Math.max(this.gamma, NORM_FLOOR), largest));
+    }
+    for (let r = 0; r < this.norms.length; r++) {
+      this.ratios[r] = f(Math.min(Math.max(this.gamma / (this.norms[r] as number), 0), 1));
+    }
+    for (let i = 0; i < size; i++) {
+      const ratio = this.ratios[this.rowOf[i] as number] as number;
+      this.weights[i] = f((this.anchor[i] as number) + f(ratio * (this.deviation[i] as number)));
+    }
+    this.fromWeights = false;
+  }
+
+  private measureDeviationOfWeights(): void {
+    for (let i = 0; i < this.weights.length; i++) {
+      this.deviation[i] = this.round(this.w(i) - (this.anchor[i] as number));
+    }
+    this.sumNorms();
+  }
+
+  private sumNorms(): void {
+    const sums = new Float64Array(this.norms.length);
+    this.deviation.forEach((c, i) => {
+      const r = this.rowOf[i] as number;
+      sums[r] = (sums[r] as number) + Math.abs(c);
+    });
+    sums.forEach((sum, r) => {
+      this.norms[r] = this.round(sum + NORM_FLOOR);
+    });
+  }
+
+  /** Adam on gamma with the hyper-gradient of the previous deviation. The upper clip follows with the new norms. */
+  private stepConstraint(gradient: ArrayLike<number>): void {
+    const {k, constraintLearningRate, constraintBeta1, constraintBeta2} = this.options;
+    const f = this.round;
+    const sums = new Float64Array(this.norms.length);
+    this.deviation.forEach((c, i) => {
+      const r = this.rowOf[i] as number;
+      sums[r] = (sums[r] as number) + (gradient[i] as number) * c;
+    });
+    let h = 0;
+    sums.forEach((sum, r) => {
+      h += sum / (this.norms[r] as number);
+    });
+    const annealed = h > 0 ? k * h : h;
+    const m = constraintBeta1 * this.gammaM + (1 - constraintBeta1) * annealed;
+    const v = constraintBeta2 * this.gammaV + (1 - constraintBeta2) * annealed * annealed;
+    const mHat = m / (1 - constraintBeta1 ** this.t);
+    const vHat = v / (1 - constraintBeta2 ** this.t);
+    this.gamma = this.gamma - (constraintLearningRate * mHat) / (Math.sqrt(vHat) + CONSTRAINT_EPSILON);
+    this.gammaM = f(m);
+    this.gammaV = f(v);
+    this.hyperGradient = f(h);
+  }
+}
