@@ -1,0 +1,41 @@
+/** What an {@link FtpError} is about. Codes are stable; messages may change. */
+export type FtpErrorCode =
+  | 'ADDON_NOT_FOUND'
+  | 'TENSORFLOW_NOT_FOUND'
+  | 'TENSORFLOW_API_MISSING'
+  | 'BACKEND_UNSUPPORTED'
+  | 'NATIVE_FAILURE'
+  | 'NON_FINITE_GRADIENT'
+  | 'VARIABLE_DISPOSED'
+  | 'UNKNOWN_VARIABLE'
+  | 'DUPLICATE_TFJS'
+  | 'STATE_MISMATCH'
+  | 'OPTIMIZER_DISPOSED'
+  | 'UNSUPPORTED_DTYPE';
+
+/**
+ * A failure that is not a wrong argument: loading, TensorFlow, a variable or saved state that does not
+ * fit, a gradient that is not finite. Wrong arguments throw `TypeError` (type) or `RangeError` (value).
+ *
+ * After any error that a step throws, weights and optimizer state are as they were before the call.
+ *
+ * @example
+ * ```ts
+ * try {
+ *   optimizer.applyGradients(gradients);
+ * } catch (error) {
+ *   if (error instanceof FtpError && error.code === 'NON_FINITE_GRADIENT') lowerTheLearningRate();
+ *   else throw error;
+ * }
+ * ```
+ */
+export class FtpError extends Error {
+  override readonly name = 'FtpError';
+  /** Stable identifier of the kind of failure. */
+  readonly code: FtpErrorCode;
+
+  constructor(code: FtpErrorCode, message: string, options?: { cause?: unknown }) {
+    super(message, options);
+    this.code = code;
+  }
+}
