@@ -1,0 +1,108 @@
+/** Loads the compiled addon once and types what it exports. */
+
+import loadAddon from '../load_addon.cjs';
+import { FtpError } from './errors.js';
+
+/** Where the parts of a variable's state lie in its slab, in floats. */
+export interface NativeStateLayout {
+  /** Length of the slab. */
+  length: number;
+  /** Existing slots only. */
+  sections: { [slot: string]: { offset: number; length: number } };
+}
+
+/** How the addon was built and what it uses on this machine. */
+export interface NativeBuildInfo {
+  /** Whether CUDA kernels are part of it. */
+  cuda: boolean;
+  /** Instruction set that the kernels use here: `avx512`, `avx2`, `sse2`, `neon` or `scalar`. */
+  simd: string;
+  /** Threads of a step by default. */
+  threads: number;
+  /** Name and version of the compiler. */
+  compiler: string;
+}
+
+/** What came of looking for TensorFlow in this process and of registering the ops with it. */
+export interface TensorflowStatus {
+  /** Whether a libtensorflow is loaded in this process. */
+  found: boolean;
+  version?: string;
+  /** Whether the ops are registered, now or by an earlier call. */
+  registered: boolean;
+  /** Whether a GPU kernel of the ops is registered. */
+  gpu: boolean;
+  /** Why not, in words. */
+  reason?: string;
+  /** Functions of TensorFlow's C API that this libtensorflow lacks. */
+  missing?: string[];
+}
+
+/** The addon's exports. Arguments are complete and checked: defaults live in TypeScript. */
+export interface NativeAddon {
+  version: string;
+  buildInfo(): NativeBuildInfo;
+  /** `base` and `flags` as in the plan; `elements` of the variable; `rows` of its layout. */
+  stateLayout(
+    base: number,
+    flags: number,
+    excluded: boolean,
+    elements: number,
+    rows: number,
+  ): NativeStateLayout;
+  /**
+   * One fused step. `outputs[i]` may be `weights[i]` itself. Throws an Error with `code`
+   * 'NON_FINITE_GRADIENT' and `index` before anything is written.
+   */
+  step(
+    plan: Int32Array,
+    states: Float32Array[],
+    weights: Float32Array[],
+    gradients: Float32Array[],
+    outputs: Float32Array[],
+  ): void;
+  /** Finds libtensorflow and registers the ops, once per process. `paths`: further files to look at. */
+  tensorflow(paths?: string[]): TensorflowStatus;
+}
+
+/** The addon, or why it is not there. */
+export interface NativeLookup {
+  addon: NativeAddon | null;
+  /** The file that was loaded. */
+  path: string | null;
+  /** Each path that did not work, with its reason. */
+  tried: Array<{ path: string; reason: string }>;
+}
+
+let lookup: NativeLookup | undefined;
+
+/** The addon of this installation; looked up once per process, never throws. */
+export function findNative(): NativeLookup {
+  if (lookup === undefined) {
+    const { addon, path, tried } = loadAddon();
+    lookup = { addon: (addon as NativeAddon | undefined) ?? null, path: path ?? null, tried };
+  }
+  return lookup;
+}
+
+/** One line for each path that was tried. */
+export function describeTried(tried: NativeLookup['tried']): string {
+  return tried.map(({ path, reason }) => `  ${path}: ${reason.split('\n')[0]}`).join('\n');
+}
+
+/** What a user can do to get the addon. */
+export const ADDON_ADVICE =
+  'To build it: install Python 3, make and a C++17 compiler, then run `npm rebuild tfjs-ftp` ' +
+  '(in a checkout of tfjs-ftp: `npm run setup`). `npx tfjs-ftp doctor` says what was found.';
+
+/** The addon; throws `FtpError` ADDON_NOT_FOUND with every path tried and what to do. */
+export function requireNative(): NativeAddon {
+  const { addon, tried } = findNative();
+  if (addon === null) {
+    throw new FtpError(
+      'ADDON_NOT_FOUND',
+      `The compiled addon of tfjs-ftp could not be loaded. Tried:\n${describeTried(tried)}\n${ADDON_ADVICE}`,
+    );
+  }
+  return addon;
+}
