@@ -1,9 +1,12 @@
 /**
- * Finds and loads the compiled addon: build/Release, build/Debug (a developer's build), then
- * prebuilds/<platform>-<arch> (the file node-gyp-build picks for this runtime, ABI and C library).
- * `TFJS_FTP_ADDON` names one file to load instead; `TFJS_FTP_ADDON=none` behaves as if there were none.
+ * Finds and loads the compiled addon. Plain CommonJS at the package root, so that src/, dist/, cjs/ and the install
+ * script all reach the same one.
  *
- * Nothing here throws: the caller decides whether a missing addon is an error or a reason to use the
+ * Order: the file named by `TFJS_FTP_ADDON` (then nothing else is tried; `TFJS_FTP_ADDON=none` behaves as if there
+ * were none), build/Release, build/Debug (a build on this machine), prebuilds/<platform>-<arch> (the file that
+ * node-gyp-build picks for this runtime, ABI and C library).
+ *
+ * Nothing here throws or prints: the caller decides whether a missing addon is an error or a reason to use the
  * reference implementation.
  */
 'use strict';
@@ -15,16 +18,13 @@ const path = require('node:path');
 function findPrebuild(root) {
   const directory = path.join(root, 'prebuilds', `${process.platform}-${process.arch}`);
   if (!fs.existsSync(directory)) return { path: directory, reason: 'no such folder' };
-  const before = process.env.PREBUILDS_ONLY;
   try {
-    // node-gyp-build reads PREBUILDS_ONLY when it is first loaded.
-    process.env.PREBUILDS_ONLY = '1';
-    return { path: require('node-gyp-build').path(root), reason: null };
+    const found = require('node-gyp-build').path(root);
+    // It looks into build/ first: a build that is there and does not load has been tried before.
+    if (!found.startsWith(directory)) return { path: directory, reason: 'not tried, build/ comes first' };
+    return { path: found, reason: null };
   } catch (error) {
     return { path: directory, reason: error.message.trim().split('\n')[0] };
-  } finally {
-    if (before === undefined) delete process.env.PREBUILDS_ONLY;
-    else process.env.PREBUILDS_ONLY = before;
   }
 }
 
@@ -40,6 +40,7 @@ function candidates(root) {
 }
 
 /**
+ * @param {string} [root] the package folder (default: this file's), for tests
  * @returns {{addon?: object, path?: string, error?: Error, tried: {path: string, reason: string}[]}}
  *   `addon` and the `path` it came from, or the last `error`; `tried` holds each path that did not work.
  */

@@ -33,20 +33,29 @@ wheel of the Python registry (python3 -m pip) and a binding built with g++.
  * @param {string} [options.fromWheel] path of a TensorFlow wheel
  * @param {boolean} [options.skipDownload] use only what is on this machine
  * @param {string} [options.project] folder from which the package is resolved (default: the current one)
- * @param {boolean} [options.quiet] print nothing
+ * @param {string} [options.prefix] what each printed line begins with
  * @returns {Promise<{packageName: string, directory: string, tensorflow: string, source: string, changed: boolean}>}
  * @throws {SetupError} if TensorFlow could not be set up; the package is then as it was before
  */
 export async function setupTensorflow(options = {}) {
-  const { force = false, fromWheel, skipDownload = false, project = process.cwd(), quiet = false } = options;
-  const say = reporter(PREFIX, { quiet });
+  const {
+    force = false,
+    fromWheel,
+    skipDownload = false,
+    project = process.cwd(),
+    prefix = PREFIX,
+  } = options;
+  const say = reporter(prefix);
   const start = performance.now();
   const from = [project, ownRoot];
   const { found, gpu } = locate(options.gpu ?? false, from);
-  if (fromWheel && !fs.existsSync(fromWheel)) throw new SetupError(`--from-wheel: there is no file ${fromWheel}`);
+  if (fromWheel && !fs.existsSync(fromWheel))
+    throw new SetupError(`--from-wheel: there is no file ${fromWheel}`);
   const { name: packageName, directory } = found;
   const ready = (tensorflow, source, changed, detail) => {
-    say(`TensorFlow ${tensorflow} is ready under ${packageName} ${found.version} (${detail}, ${seconds(start)})`);
+    say(
+      `TensorFlow ${tensorflow} is ready under ${packageName} ${found.version} (${detail}, ${seconds(start)})`,
+    );
     return { packageName, directory, tensorflow, source, changed };
   };
 
@@ -65,7 +74,11 @@ export async function setupTensorflow(options = {}) {
         tfjsNode.writeStamp(directory, check.version, 'found');
         return ready(check.version, 'found', false, 'loaded, ran an op');
       }
-      say(check ? `the binding of ${packageName} does not run: ${check.reason}` : `${packageName} has no binding yet`);
+      say(
+        check
+          ? `the binding of ${packageName} does not run: ${check.reason}`
+          : `${packageName} has no binding yet`,
+      );
     }
     const { version, source } = await replaceBinding(directory, { gpu, fromWheel, skipDownload, from, say });
     return ready(version, source, true, source);
@@ -187,7 +200,12 @@ async function main() {
 
 if (process.argv[1] && fs.realpathSync(process.argv[1]) === fileURLToPath(import.meta.url)) {
   main().catch((error) => {
-    reportFailure(PREFIX, error instanceof TypeError && error.code?.startsWith('ERR_PARSE_ARGS') ? new SetupError(error.message, HELP) : error);
+    reportFailure(
+      PREFIX,
+      error instanceof TypeError && error.code?.startsWith('ERR_PARSE_ARGS')
+        ? new SetupError(error.message, HELP)
+        : error,
+    );
     process.exitCode = 1;
   });
 }

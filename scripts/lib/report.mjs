@@ -15,12 +15,11 @@ export class SetupError extends Error {
 
 /**
  * @param {string} prefix printed before each line, so that lines of nested scripts can be told apart
- * @param {{quiet?: boolean}} [options] quiet: print nothing
  * @returns {(line: string) => void}
  */
-export function reporter(prefix, { quiet = false } = {}) {
+export function reporter(prefix) {
   return (line) => {
-    if (!quiet) process.stdout.write(`${prefix}: ${line}\n`);
+    process.stdout.write(`${prefix}: ${line}\n`);
   };
 }
 

@@ -2,15 +2,14 @@
 // and the TensorFlow wheel of the Python registry with the binding built from the package's sources.
 import fs from 'node:fs';
 import https from 'node:https';
-import { createRequire } from 'node:module';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { run, tail } from './child.mjs';
+import { BUILD_TOOLS_ADVICE, missingBuildTool, nodeGypRebuild } from './node_gyp.mjs';
 import { megabytes, SetupError, seconds } from './report.mjs';
 import { findBinding } from './tfjs_node_package.mjs';
 
 const extractScript = fileURLToPath(new URL('./extract_wheel.py', import.meta.url));
-const here = fileURLToPath(import.meta.url);
 
 /** Any TensorFlow that ships libtensorflow_cc.so.2 and speaks the C API of tfjs-node's binding. */
 const TENSORFLOW_RANGE = '>=2.13,<3';
@@ -18,16 +17,12 @@ const TENSORFLOW_RANGE = '>=2.13,<3';
 const COMMON_PYTHON = '3.12';
 const FREE_SPACE = { cpu: 1.6e9, gpu: 4e9 };
 
-export const BUILD_TOOLS_ADVICE =
-  'Install a C++ compiler, make and Python 3 with pip: on Debian or Ubuntu\n' +
-  '  sudo apt-get install -y g++ make python3 python3-pip\n' +
-  'on Fedora\n' +
-  '  sudo dnf install -y gcc-c++ make python3 python3-pip';
-
 /** `python3`, or `python` where that is a Python 3; throws with what to install. */
 export async function findPython() {
   for (const command of process.platform === 'win32' ? ['py', 'python'] : ['python3', 'python']) {
-    const { code, stdout } = await run(command, ['-c', 'import sys; print(sys.version_info[0])'], { timeout: 30_000 });
+    const { code, stdout } = await run(command, ['-c', 'import sys; print(sys.version_info[0])'], {
+      timeout: 30_000,
+    });
     if (code === 0 && stdout.trim() === '3') return command;
   }
   throw new SetupError('Python 3 was not found (python3 is not on the PATH)', BUILD_TOOLS_ADVICE);
@@ -39,7 +34,10 @@ export function probeHost(url, timeout = 5000) {
   return new Promise((resolve) => {
     const { host } = new URL(url);
     const request = https.request(url, { method: 'HEAD' });
-    const timer = setTimeout(() => request.destroy(new Error(`no answer within ${timeout / 1000} s`)), timeout);
+    const timer = setTimeout(
+      () => request.destroy(new Error(`no answer within ${timeout / 1000} s`)),
+      timeout,
+    );
     const finish = (reason) => {
       clearTimeout(timer);
       request.destroy();
@@ -85,11 +83,22 @@ export async function downloadWheel(stage, { gpu, python, say }) {
   const name = gpu || process.arch === 'arm64' ? 'tensorflow' : 'tensorflow-cpu';
   const pip = ['-m', 'pip'];
   const { code: pipMissing } = await run(python, [...pip, '--version'], { timeout: 60_000 });
-  if (pipMissing !== 0) throw new SetupError(`pip was not found (${python} -m pip fails)`, BUILD_TOOLS_ADVICE);
+  if (pipMissing !== 0)
+    throw new SetupError(`pip was not found (${python} -m pip fails)`, BUILD_TOOLS_ADVICE);
   const target = path.join(stage.directory, 'tmp', 'wheel');
   const download = (extra) => {
     const args = [...pip, 'download', '--no-deps', '--no-input', '--disable-pip-version-check'];
-    args.push('--progress-bar', 'off', '--retries', '1', '--timeout', '15', '--only-binary', ':all:', ...extra);
+    args.push(
+      '--progress-bar',
+      'off',
+      '--retries',
+      '1',
+      '--timeout',
+      '15',
+      '--only-binary',
+      ':all:',
+      ...extra,
+    );
     return run(python, [...args, '--dest', target, `${name}${TENSORFLOW_RANGE}`], {
       env: { ...process.env, TMPDIR: path.join(stage.directory, 'tmp') },
       stall: 120_000,
@@ -137,52 +146,22 @@ export function checkFreeSpace(directory, gpu) {
   }
 }
 
-/** node-gyp's entry script: the project's, ours, or the one that npm carries. */
-function findNodeGyp(from) {
-  const roots = [...from, path.dirname(here)];
-  const prefix = path.dirname(path.dirname(fs.realpathSync(process.execPath)));
-  if (process.env.npm_execpath) roots.push(path.dirname(fs.realpathSync(process.env.npm_execpath)));
-  roots.push(path.join(prefix, 'lib', 'node_modules', 'npm'), path.join(prefix, 'share', 'nodejs', 'npm'));
-  for (const root of roots) {
-    try {
-      return createRequire(path.join(root, 'package.json')).resolve('node-gyp/bin/node-gyp.js');
-    } catch {
-      // The next one.
-    }
-  }
-  throw new SetupError('node-gyp was not found', 'Install it beside tfjs-ftp: npm install --save-dev node-gyp');
-}
-
-/** `--nodedir` for Node's own headers beside the node program, so that node-gyp need not download them. */
-function nodeHeaderArguments() {
-  if (process.env.npm_config_nodedir) return [`--nodedir=${process.env.npm_config_nodedir}`];
-  const prefix = path.dirname(path.dirname(fs.realpathSync(process.execPath)));
-  return fs.existsSync(path.join(prefix, 'include', 'node', 'node_api.h')) ? [`--nodedir=${prefix}`] : [];
-}
-
 /** Builds the stage's lib/napi-v8/tfjs_binding.node from the package's own sources against the stage's deps/. */
 export async function buildBinding(stage, { from, say }) {
-  const nodeGyp = findNodeGyp(from);
-  for (const tool of [process.env.CXX || 'g++', process.env.MAKE || 'make']) {
-    const [command, ...args] = tool.split(' ');
-    const { missing } = await run(command, [...args, '--version'], { timeout: 30_000 });
-    if (missing) throw new SetupError(`${command} was not found`, BUILD_TOOLS_ADVICE);
-  }
+  const missing = await missingBuildTool();
+  if (missing) throw new SetupError(`${missing} was not found`, BUILD_TOOLS_ADVICE);
   const start = performance.now();
   say("building tfjs-node's binding from its own sources with node-gyp");
-  const gypVariables = {
+  const variables = {
     module_name: 'tfjs_binding',
     module_path: path.join(stage.directory, 'lib', 'napi-v8'),
     napi_build_version: '8',
   };
-  const definitions = Object.entries(gypVariables).map(([name, value]) => `-D${name}=${value}`);
-  const args = [nodeGyp, 'rebuild', ...nodeHeaderArguments(), '--', ...definitions];
-  const { code, output, stopped } = await run(process.execPath, args, {
-    cwd: stage.directory,
-    env: { ...process.env, npm_config_napi_build_version: '8' },
-  });
+  const { code, output, stopped } = await nodeGypRebuild(stage.directory, { from, variables });
   if (code !== 0 || !findBinding(stage.directory)) {
-    throw new SetupError(`node-gyp could not build the binding${stopped ? `: ${stopped}` : ''}\n${tail(output)}`);
+    throw new SetupError(
+      `node-gyp could not build the binding${stopped ? `: ${stopped}` : ''}\n${tail(output)}`,
+    );
   }
   say(`built in ${seconds(start)}`);
 }

@@ -148,7 +148,8 @@ export async function lockPackage(directory, say, { patience = 20 * 60_000, inte
   }
   const release = onExit(() => fs.rmSync(file, { force: true }));
   for (const entry of fs.readdirSync(directory)) {
-    if (entry.startsWith(STAGE_PREFIX)) fs.rmSync(path.join(directory, entry), { recursive: true, force: true });
+    if (entry.startsWith(STAGE_PREFIX))
+      fs.rmSync(path.join(directory, entry), { recursive: true, force: true });
   }
   return release;
 }

@@ -1,0 +1,125 @@
+// The build of a clone: the native addon (build/Release/tfjs_ftp.node) and the TypeScript (dist/, cjs/, dist/tools).
+import fs from 'node:fs';
+import { createRequire } from 'node:module';
+import os from 'node:os';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { run, tail } from './child.mjs';
+import { inputsDigest, isFresh, listFiles, writeRecord } from './freshness.mjs';
+import { BUILD_TOOLS_ADVICE, missingBuildTool, nodeGypRebuild } from './node_gyp.mjs';
+import { SetupError, seconds } from './report.mjs';
+
+export const root = fileURLToPath(new URL('../..', import.meta.url));
+const require = createRequire(import.meta.url);
+
+const ADDON = path.join(root, 'build', 'Release', 'tfjs_ftp.node');
+const isNativeSource = (file) =>
+  /\.(cc|h|cu|cuh|cmake|txt)$/.test(file) && !file.startsWith(path.join('native', 'test'));
+const isTypeScript = (file) => /\.[cm]?ts$/.test(file);
+
+/** Fails with what to do where `npm ci` has not run. */
+export function checkDependencies() {
+  const expected = ['typescript', 'node-gyp-build', 'node-addon-api', '@tensorflow/tfjs-core'];
+  const missing = expected.filter((name) => !fs.existsSync(path.join(root, 'node_modules', name)));
+  if (missing.length > 0) {
+    throw new SetupError(`node_modules lacks ${missing.join(', ')}`, 'Run this first: npm ci');
+  }
+}
+
+/** Loads the addon in a process of its own, so that a broken one cannot harm this one; returns why not, or null. */
+async function addonProblem() {
+  const script = `
+    const {addon, error} = require('./load_addon.cjs')();
+    if (!addon) { console.log(error.message); process.exit(1); }`;
+  const env = { ...process.env };
+  delete env.TFJS_FTP_ADDON;
+  const { code, output } = await run(process.execPath, ['-e', script], { cwd: root, env, timeout: 60_000 });
+  return code === 0 ? null : output.trim() || `loading it ended with code ${code}`;
+}
+
+/**
+ * Builds the native addon if its sources changed, with cmake-js, or node-gyp where cmake is not installed.
+ * Without a compiler it says so and returns false: the reference implementation works without the addon.
+ */
+export async function buildAddon(say, { force = false } = {}) {
+  const inputs = [
+    ...listFiles(root, 'native', isNativeSource),
+    ...listFiles(root, 'CMakeLists.txt'),
+    ...listFiles(root, 'binding.gyp'),
+  ];
+  const record = path.join(root, 'build', '.tfjs_ftp_addon');
+  const digest = inputsDigest(root, inputs, process.env.CXX ?? '');
+  if (!force && isFresh(record, digest, [ADDON])) {
+    say('addon: up to date');
+    return true;
+  }
+  const missing = await missingBuildTool();
+  if (missing) {
+    say(`addon: not built, ${missing} was not found; the reference implementation will be used`);
+    for (const line of BUILD_TOOLS_ADVICE.split('\n')) say(`  ${line}`);
+    return false;
+  }
+  const start = performance.now();
+  const { missing: noCmake } = await run('cmake', ['--version'], { timeout: 30_000 });
+  const tool = noCmake ? 'node-gyp' : 'cmake-js';
+  say(`addon: building with ${tool}`);
+  fs.rmSync(record, { force: true });
+  const { code, output, stopped } = noCmake ? await nodeGypRebuild(root) : await cmakeBuild();
+  if (code !== 0 || !fs.existsSync(ADDON)) {
+    throw new SetupError(
+      `the addon could not be built with ${tool}${stopped ? `: ${stopped}` : ''}\n${tail(output, 40)}`,
+    );
+  }
+  const problem = await addonProblem();
+  if (problem) throw new SetupError(`the addon was built but does not load: ${problem}`);
+  writeRecord(record, digest);
+  say(`addon: built ${path.relative(root, ADDON)} in ${seconds(start)}`);
+  return true;
+}
+
+function cmakeBuild() {
+  const cmakeJs = path.join(path.dirname(require.resolve('cmake-js/package.json')), 'bin', 'cmake-js');
+  const args = [cmakeJs, 'compile', '--log-level', 'error', '--parallel', String(os.availableParallelism())];
+  return run(process.execPath, args, { cwd: root });
+}
+
+/** Compiles src/ twice, and bench/ and demo/ if they are there, if a source changed. */
+export async function buildTypeScript(say, { force = false } = {}) {
+  const projects = [
+    { config: 'tsconfig.json', folders: ['src'], output: 'dist', result: 'dist/index.js' },
+    { config: 'tsconfig.cjs.json', folders: ['src'], output: 'cjs', result: 'cjs/index.js' },
+    { config: 'tsconfig.tools.json', folders: ['bench', 'demo'], output: 'dist/tools', result: 'dist/tools' },
+  ];
+  const start = performance.now();
+  const common = ['package.json', 'tsconfig.json', 'load_addon.d.cts'];
+  const sources = listFiles(root, 'src', isTypeScript);
+  let built = 0;
+  for (const { config, folders, output, result } of projects) {
+    const own = folders.flatMap((folder) => listFiles(root, folder, isTypeScript));
+    if (own.length === 0) continue;
+    const record = path.join(root, output, '.tfjs_ftp_build');
+    // The tools compile against dist/, so they depend on src/ too.
+    const digest = inputsDigest(root, [...new Set([...common, config, ...sources, ...own])]);
+    if (!force && isFresh(record, digest, [path.join(root, result)])) continue;
+    if (built === 0) say('typescript: compiling');
+    built += 1;
+    await compile(config);
+    if (output === 'cjs')
+      fs.writeFileSync(path.join(root, 'cjs', 'package.json'), '{ "type": "commonjs" }\n');
+    if (output === 'dist') makeExecutable(path.join(root, 'dist', 'cli', 'main.js'));
+    writeRecord(record, digest);
+  }
+  say(built > 0 ? `typescript: compiled in ${seconds(start)}` : 'typescript: up to date');
+}
+
+async function compile(config) {
+  const tsc = require.resolve('typescript/bin/tsc');
+  const { code, output } = await run(process.execPath, [tsc, '-p', config, '--pretty', 'false'], {
+    cwd: root,
+  });
+  if (code !== 0) throw new SetupError(`tsc -p ${config} failed\n${tail(output, 40)}`);
+}
+
+function makeExecutable(file) {
+  if (fs.existsSync(file)) fs.chmodSync(file, 0o755);
+}

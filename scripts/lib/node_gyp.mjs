@@ -1,0 +1,74 @@
+// node-gyp, found and run without downloading Node's headers where they are on the machine.
+import fs from 'node:fs';
+import { createRequire } from 'node:module';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { run } from './child.mjs';
+import { SetupError } from './report.mjs';
+
+const ownRoot = fileURLToPath(new URL('../..', import.meta.url));
+
+export const BUILD_TOOLS_ADVICE =
+  'Install a C++ compiler, make and Python 3 with pip: on Debian or Ubuntu\n' +
+  '  sudo apt-get install -y g++ make python3 python3-pip\n' +
+  'on Fedora\n' +
+  '  sudo dnf install -y gcc-c++ make python3 python3-pip';
+
+/** The first of these programs that is not there, or null. On Windows node-gyp itself looks for its tools. */
+export async function missingBuildTool() {
+  if (process.platform === 'win32') return null;
+  for (const tool of [
+    process.env.CXX || (process.platform === 'darwin' ? 'c++' : 'g++'),
+    process.env.MAKE || 'make',
+  ]) {
+    const [command, ...args] = tool.split(' ');
+    const { missing } = await run(command, [...args, '--version'], { timeout: 30_000 });
+    if (missing) return command;
+  }
+  return null;
+}
+
+/** node-gyp's entry script: the one that npm offers to scripts, the project's, ours, or npm's own. */
+export function findNodeGyp(from = []) {
+  const offered = process.env.npm_config_node_gyp;
+  if (offered && fs.existsSync(offered)) return offered;
+  const roots = [...from, ownRoot];
+  const prefix = path.dirname(path.dirname(fs.realpathSync(process.execPath)));
+  const npm = process.env.npm_execpath;
+  if (npm && fs.existsSync(npm)) roots.push(path.dirname(path.dirname(fs.realpathSync(npm))));
+  roots.push(
+    path.join(prefix, 'lib', 'node_modules', 'npm'),
+    path.join(path.dirname(process.execPath), 'node_modules', 'npm'),
+  );
+  for (const root of roots) {
+    try {
+      return createRequire(path.join(root, 'package.json')).resolve('node-gyp/bin/node-gyp.js');
+    } catch {
+      // The next one.
+    }
+  }
+  throw new SetupError(
+    'node-gyp was not found',
+    'Install it in your project: npm install --save-dev node-gyp',
+  );
+}
+
+/** `--nodedir` where Node's own headers lie beside the node program, so that node-gyp need not download them. */
+function headerArguments() {
+  if (process.env.npm_config_nodedir) return [`--nodedir=${process.env.npm_config_nodedir}`];
+  const prefix = path.dirname(path.dirname(fs.realpathSync(process.execPath)));
+  return fs.existsSync(path.join(prefix, 'include', 'node', 'node_api.h')) ? [`--nodedir=${prefix}`] : [];
+}
+
+/**
+ * Runs `node-gyp rebuild` in a folder.
+ * @param {string} directory holds binding.gyp
+ * @param {{from?: string[], variables?: Record<string, string>}} [options] gyp variables; where else to find node-gyp
+ * @returns the result of run()
+ */
+export function nodeGypRebuild(directory, { from, variables = {} } = {}) {
+  const definitions = Object.entries(variables).map(([name, value]) => `-D${name}=${value}`);
+  const args = [findNodeGyp(from), 'rebuild', ...headerArguments()];
+  if (definitions.length > 0) args.push('--', ...definitions);
+  return run(process.execPath, args, { cwd: directory });
+}

@@ -1,0 +1,19 @@
+import { defineConfig } from 'vitest/config';
+
+// One test file at a time in a process of its own: libtensorflow cannot be unloaded, op registration is once a
+// process, and the native step uses all cores.
+export default defineConfig({
+  test: {
+    include: ['test/**/*.test.ts'],
+    globalSetup: ['test/global_setup.ts'],
+    setupFiles: ['./compat.cjs'],
+    pool: 'forks',
+    maxWorkers: 1,
+    fileParallelism: false,
+    testTimeout: 60_000,
+    hookTimeout: 120_000,
+    teardownTimeout: 30_000,
+    env: { TF_CPP_MIN_LOG_LEVEL: '2' },
+    reporters: ['default', './test/count_reporter.ts'],
+  },
+});
