@@ -11,7 +11,10 @@ export type FtpErrorCode =
   | 'DUPLICATE_TFJS'
   | 'STATE_MISMATCH'
   | 'OPTIMIZER_DISPOSED'
-  | 'UNSUPPORTED_DTYPE';
+  | 'UNSUPPORTED_DTYPE'
+  | 'IMAGE_FOLDER_INVALID'
+  | 'IMAGE_UNREADABLE'
+  | 'IMAGE_DECODER_NOT_FOUND';
 
 /**
  * A failure that is not a wrong argument: loading, TensorFlow, a variable or saved state that does not

@@ -1,0 +1,3 @@
+export type { DecoderName, Fit } from './decode.js';
+export type { ImageFile } from './image_files.js';
+export { type ImageFolderDataset, type ImageFolderOptions, imageFolder } from './image_folder.js';
