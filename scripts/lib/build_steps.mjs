@@ -48,7 +48,8 @@ export async function buildAddon(say, { force = false } = {}) {
     ...listFiles(root, 'binding.gyp'),
   ];
   const record = path.join(root, 'build', '.tfjs_ftp_addon');
-  const digest = inputsDigest(root, inputs, process.env.CXX ?? '');
+  const { version } = JSON.parse(fs.readFileSync(path.join(root, 'package.json'), 'utf8'));
+  const digest = inputsDigest(root, inputs, `${version} ${process.env.CXX ?? ''}`);
   if (!force && isFresh(record, digest, [ADDON])) {
     say('addon: up to date');
     return true;

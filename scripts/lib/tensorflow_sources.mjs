@@ -1,6 +1,7 @@
 // The two ways to fill a stage (a copy of tfjs-node's package) with deps/ and lib/: tfjs-node's own install script,
 // and the TensorFlow wheel of the Python registry with the binding built from the package's sources.
 import fs from 'node:fs';
+import http from 'node:http';
 import https from 'node:https';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -32,8 +33,8 @@ export async function findPython() {
 export function probeHost(url, timeout = 5000) {
   if (process.env.HTTPS_PROXY || process.env.https_proxy) return Promise.resolve(null);
   return new Promise((resolve) => {
-    const { host } = new URL(url);
-    const request = https.request(url, { method: 'HEAD' });
+    const { host, protocol } = new URL(url);
+    const request = (protocol === 'http:' ? http : https).request(url, { method: 'HEAD' });
     const timer = setTimeout(
       () => request.destroy(new Error(`no answer within ${timeout / 1000} s`)),
       timeout,

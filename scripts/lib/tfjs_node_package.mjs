@@ -180,7 +180,8 @@ function lockHolder(file) {
  */
 export function createStage(packageDirectory) {
   const directory = fs.mkdtempSync(path.join(packageDirectory, STAGE_PREFIX));
-  const remove = onExit(() => fs.rmSync(directory, { recursive: true, force: true }));
+  // Retries: a child that was just killed may be writing its last.
+  const remove = onExit(() => fs.rmSync(directory, { recursive: true, force: true, maxRetries: 5 }));
   const left = new Set(['deps', 'lib', 'build', 'build-tmp-napi-v8', 'node_modules', LOCK]);
   for (const entry of fs.readdirSync(packageDirectory)) {
     if (left.has(entry) || entry.startsWith(STAGE_PREFIX)) continue;
