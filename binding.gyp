@@ -1,0 +1,95 @@
+# Build for `npm install` without a prebuild, and for prebuildify. Flags and sources as in
+# CMakeLists.txt, which is the developer's build.
+{
+  'variables': {
+    'x86%': '<!(node -p "process.arch === \'x64\' && process.platform !== \'win32\' ? 1 : 0")',
+    'arm64%': '<!(node -p "process.arch === \'arm64\' && process.platform !== \'win32\' ? 1 : 0")',
+    'version%': '<!(node -p "require(\'./package.json\').version")',
+  },
+  'target_defaults': {
+    'cflags_cc': ['-std=c++17', '-O3', '-Wall', '-Wextra', '-ffp-contract=off', '-fno-math-errno',
+                  '-fvisibility=hidden'],
+    'cflags_cc!': ['-std=gnu++14', '-std=gnu++17', '-std=gnu++20', '-fno-exceptions', '-fno-rtti'],
+    'cflags!': ['-fno-exceptions'],
+    'xcode_settings': {
+      'CLANG_CXX_LANGUAGE_STANDARD': 'c++17',
+      'GCC_ENABLE_CPP_EXCEPTIONS': 'YES',
+      'GCC_OPTIMIZATION_LEVEL': '3',
+      'MACOSX_DEPLOYMENT_TARGET': '11.0',
+      'OTHER_CPLUSPLUSFLAGS': ['-ffp-contract=off', '-fno-math-errno', '-fvisibility=hidden'],
+    },
+    'msvs_settings': {
+      'VCCLCompilerTool': {'ExceptionHandling': 1, 'FloatingPointModel': 0,
+                           'AdditionalOptions': ['/std:c++17']},
+    },
+  },
+  'targets': [
+    {
+      'target_name': 'passes_generic',
+      'type': 'static_library',
+      'sources': ['native/kernels/cpu/passes.cc'],
+      'conditions': [
+        ['x86==1', {
+          'defines': ['FTP_PASSES=PassesSse2', 'FTP_SIMD_NAME=sse2'],
+        }, {
+          'conditions': [
+            ['arm64==1', {
+              'defines': ['FTP_PASSES=PassesNeon', 'FTP_SIMD_NAME=neon'],
+            }, {
+              'defines': ['FTP_PASSES=PassesScalar', 'FTP_SIMD_NAME=scalar'],
+            }],
+          ],
+        }],
+      ],
+    },
+    {
+      'target_name': 'tfjs_ftp',
+      'sources': [
+        'native/addon/addon.cc',
+        'native/addon/pin_library.cc',
+        'native/kernels/cpu/dispatch.cc',
+        'native/kernels/cpu/step.cc',
+        'native/kernels/cpu/thread_pool.cc',
+        'native/op/ftp_ops.cc',
+        'native/op/op_context.cc',
+        'native/op/state_ops_cpu.cc',
+        'native/op/step_inputs.cc',
+        'native/op/step_op_cpu.cc',
+        'native/op/tf_api.cc',
+      ],
+      'include_dirs': ['<!(node -p "require(\'node-addon-api\').include_dir")'],
+      'defines': ['NAPI_VERSION=8', 'NAPI_CPP_EXCEPTIONS', 'TFJS_FTP_VERSION="<(version)"'],
+      'dependencies': ['passes_generic'],
+      'conditions': [
+        ['x86==1', {
+          'defines': ['FTP_X86'],
+          'dependencies': ['passes_avx2', 'passes_avx512'],
+        }],
+        ['arm64==1', {'defines': ['FTP_ARM64']}],
+        ['OS=="linux"', {'libraries': ['-ldl', '-lpthread']}],
+      ],
+    },
+  ],
+  'conditions': [
+    ['x86==1', {
+      'targets': [
+        {
+          'target_name': 'passes_avx2',
+          'type': 'static_library',
+          'sources': ['native/kernels/cpu/passes.cc'],
+          'defines': ['FTP_PASSES=PassesAvx2', 'FTP_SIMD_NAME=avx2'],
+          'cflags_cc': ['-mavx2'],
+          'xcode_settings': {'OTHER_CPLUSPLUSFLAGS': ['-mavx2']},
+        },
+        {
+          'target_name': 'passes_avx512',
+          'type': 'static_library',
+          'sources': ['native/kernels/cpu/passes.cc'],
+          'defines': ['FTP_PASSES=PassesAvx512', 'FTP_SIMD_NAME=avx512'],
+          'cflags_cc': ['-mavx512f', '-mavx512dq', '-mprefer-vector-width=512'],
+          'xcode_settings': {'OTHER_CPLUSPLUSFLAGS': ['-mavx512f', '-mavx512dq']},
+        },
+      ],
+    }],
+  ],
+}

@@ -1,0 +1,61 @@
+#include "step_inputs.h"
+
+#include "../kernels/plan.h"
+#include "../kernels/state_layout.h"
+
+namespace tfjs_ftp {
+
+bool ReadStepInputs(OpContext* op, TF_OpKernelContext* context, StepInputs* inputs) {
+  int64_t words = 0;
+  const int32_t* plan = op->Int32Input(0, &words);
+  if (!op->ok()) return false;
+  int64_t count = 0;
+  if (const char* wrong = DecodePlanHeader(plan, words, &inputs->options, &count)) {
+    op->Fail(kTfInvalidArgument, wrong);
+    return false;
+  }
+  if (Tf().NumInputs(context) != 1 + 3 * count || Tf().NumOutputs(context) != count) {
+    op->Fail(kTfInvalidArgument, "the plan has " + std::to_string(count) +
+                                     " variables, the op call another number");
+    return false;
+  }
+  inputs->variables.resize(static_cast<size_t>(count));
+  std::vector<int64_t> shape;
+  for (int64_t i = 0; i < count; ++i) {
+    VariableStep& variable = inputs->variables[static_cast<size_t>(i)];
+    const std::string name = "variable " + std::to_string(i) + ": ";
+    if (const char* wrong = DecodePlanVariable(plan, i, &variable)) {
+      op->Fail(kTfInvalidArgument, name + wrong);
+      return false;
+    }
+    const int index = 1 + static_cast<int>(i);
+    int64_t state_count = 0;
+    int64_t weight_count = 0;
+    int64_t gradient_count = 0;
+    variable.state =
+        const_cast<float*>(op->FloatInput(index, &state_count));
+    TF_Tensor* weights = op->Input(index + static_cast<int>(count));
+    variable.gradient = op->FloatInput(index + 2 * static_cast<int>(count), &gradient_count);
+    if (!op->ok()) return false;
+    weight_count = Tf().TensorElementCount(weights);
+    if (Tf().TensorType(weights) != kTfFloat || weight_count != variable.size() ||
+        gradient_count != variable.size() ||
+        state_count < LayoutState(inputs->options, variable).length) {
+      op->Fail(kTfInvalidArgument, name + "sizes of state, weights and gradient do not fit the plan");
+      return false;
+    }
+    variable.weights = static_cast<const float*>(Tf().TensorData(weights));
+    shape.clear();
+    for (int d = 0; d < Tf().NumDims(weights); ++d) shape.push_back(Tf().Dim(weights, d));
+    TF_Tensor* output = op->FloatOutput(static_cast<int>(i), shape);
+    if (output == nullptr) return false;
+    variable.output = static_cast<float*>(Tf().TensorData(output));
+  }
+  return true;
+}
+
+std::string NonFiniteMessage(int64_t index) {
+  return "TFJS_FTP_NON_FINITE " + std::to_string(index);
+}
+
+}  // namespace tfjs_ftp

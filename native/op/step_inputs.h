@@ -1,0 +1,27 @@
+// Inputs and outputs of TfjsFtpStep, decoded and checked, whatever the device.
+#ifndef TFJS_FTP_OP_STEP_INPUTS_H_
+#define TFJS_FTP_OP_STEP_INPUTS_H_
+
+#include <string>
+#include <vector>
+
+#include "../kernels/ftp_kernels.h"
+#include "op_context.h"
+
+namespace tfjs_ftp {
+
+struct StepInputs {
+  StepOptions options;
+  std::vector<VariableStep> variables;
+};
+
+// Reads the plan (host memory) and the pointers of all inputs, and allocates the outputs. On any
+// failure the op context has failed and false is returned; nothing has been written.
+bool ReadStepInputs(OpContext* op, TF_OpKernelContext* context, StepInputs* inputs);
+
+// The message that src/backends/op.ts recognises as a non-finite gradient of variable `index`.
+std::string NonFiniteMessage(int64_t index);
+
+}  // namespace tfjs_ftp
+
+#endif  // TFJS_FTP_OP_STEP_INPUTS_H_
