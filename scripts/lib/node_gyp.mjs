@@ -64,11 +64,14 @@ function headerArguments() {
  * Runs `node-gyp rebuild` in a folder.
  * @param {string} directory holds binding.gyp
  * @param {{from?: string[], variables?: Record<string, string>}} [options] gyp variables; where else to find node-gyp
- * @returns the result of run()
+ * @returns the result of run(); of the output of a failed compilation only the compiler's and make's own lines
  */
-export function nodeGypRebuild(directory, { from, variables = {} } = {}) {
+export async function nodeGypRebuild(directory, { from, variables = {} } = {}) {
   const definitions = Object.entries(variables).map(([name, value]) => `-D${name}=${value}`);
   const args = [findNodeGyp(from), 'rebuild', ...headerArguments()];
   if (definitions.length > 0) args.push('--', ...definitions);
-  return run(process.execPath, args, { cwd: directory });
+  const result = await run(process.execPath, args, { cwd: directory });
+  const lines = result.output.split('\n').filter((line) => !line.startsWith('gyp '));
+  const output = lines.some((line) => /error|\*\*\*/i.test(line)) ? lines.join('\n') : result.output;
+  return { ...result, output };
 }
