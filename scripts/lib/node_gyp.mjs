@@ -70,7 +70,7 @@ export async function nodeGypRebuild(directory, { from, variables = {} } = {}) {
   const definitions = Object.entries(variables).map(([name, value]) => `-D${name}=${value}`);
   const args = [findNodeGyp(from), 'rebuild', ...headerArguments()];
   if (definitions.length > 0) args.push('--', ...definitions);
-  const result = await run(process.execPath, args, { cwd: directory });
+  const result = await run(process.execPath, args, { cwd: directory, env: { JOBS: 'max', ...process.env } });
   const lines = result.output.split('\n').filter((line) => !line.startsWith('gyp '));
   const output = lines.some((line) => /error|\*\*\*/i.test(line)) ? lines.join('\n') : result.output;
   return { ...result, output };

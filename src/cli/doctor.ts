@@ -62,6 +62,8 @@ export interface DoctorReport {
   implementations: Record<string, Choice>;
   /** What is broken, with what to do; an absent optional part is no problem. */
   problems: string[];
+  /** What to know though it is not broken. */
+  notes: string[];
 }
 
 /** The package folder of `name` as seen from `folder`, or null. */
@@ -172,7 +174,7 @@ function chooseImplementations(addon: AddonReport, installed: TfjsNodeReport[]):
   };
 }
 
-function findProblems({ addon, tfjsCore, tfjsNode }: Omit<DoctorReport, 'problems'>): string[] {
+function findProblems({ addon, tfjsCore, tfjsNode }: Omit<DoctorReport, 'problems' | 'notes'>): string[] {
   const problems: string[] = [];
   for (const { path: file, reason } of addon.tried) {
     if (fs.existsSync(file) && fs.statSync(file).isFile()) {
@@ -196,6 +198,20 @@ function findProblems({ addon, tfjsCore, tfjsNode }: Omit<DoctorReport, 'problem
   return problems;
 }
 
+/** 4.22.0 is the last release with the calls; what comes after it has them replaced. */
+function isOlderThan423(version: string): boolean {
+  const [major = 0, minor = 0] = version.split('.').map(Number);
+  return major < 4 || (major === 4 && minor <= 22);
+}
+
+function findNotes({ node, tfjsNode }: Pick<DoctorReport, 'node' | 'tfjsNode'>): string[] {
+  const affected = tfjsNode.find(({ version }) => isOlderThan423(version));
+  if (affected === undefined || Number.parseInt(node, 10) < 23) return [];
+  return [
+    `${affected.name} ${affected.version} calls functions that Node 23 removed: import 'tfjs-ftp/compat' beside it`,
+  ];
+}
+
 /** Examines the installation that code in `project` would use. Nothing is changed. */
 export async function examine(project: string): Promise<DoctorReport> {
   const tfjsNode: TfjsNodeReport[] = [];
@@ -216,7 +232,7 @@ export async function examine(project: string): Promise<DoctorReport> {
     gpus: await findGpus(),
     implementations: chooseImplementations(addon, tfjsNode),
   };
-  return { ...facts, problems: findProblems(facts) };
+  return { ...facts, problems: findProblems(facts), notes: findNotes(facts) };
 }
 
 /** The report for people: one fact a line. */
@@ -255,6 +271,7 @@ export function formatReport(report: DoctorReport): string {
   for (const [backend, { implementation, reason }] of Object.entries(report.implementations)) {
     lines.push([`  ${backend}`, `${implementation} (${reason})`]);
   }
+  for (const note of report.notes) lines.push(['note', note]);
   for (const problem of report.problems) lines.push(['problem', problem]);
   if (report.problems.length === 0) lines.push(['', 'Nothing is broken.']);
   return `${lines.map(([label, text]) => `${label.padEnd(14)}${text}`.trimEnd()).join('\n')}\n`;
