@@ -12,7 +12,7 @@ import {
   outputAxisOf,
   toKeras,
 } from '../reference/golden.js';
-import {distance2, MeasureCollector, type Measures, norm2} from '../reference/measures.js';
+import { distance2, MeasureCollector, type Measures, norm2 } from '../reference/measures.js';
 
 export type LayoutName = 'torch' | 'keras';
 
@@ -48,9 +48,11 @@ export interface ReplayState {
     norms: Float32Array;
   } | null;
   slots: Partial<Record<Slot, Float32Array>>;
+  /** [t, n]: steps since the first gradient, gaps included; updates. null: never updated. */
+  steps: readonly [number, number] | null;
 }
 
-export type Slot = 'm' | 'v' | 'vmax' | 'momentum' | 'deviation';
+export type Slot = 'm' | 'v' | 'vmax' | 'momentum' | 'deviation' | 'anchor';
 
 export interface Replay {
   /** One learning rate per group; null: no gradient. */
@@ -83,7 +85,7 @@ const SLOT_NAMES = {
 } as const;
 
 function variableOf(param: GoldenParam, layout: LayoutName, excludeSet: string[]): ReplayVariable {
-  const {name, shape, kind} = param;
+  const { name, shape, kind } = param;
   const keras = layout === 'keras';
   const outputAxis = outputAxisOf(kind, shape.length, layout);
   return {
@@ -139,7 +141,7 @@ export async function replayGolden(
       if (!expected) continue;
       stepsCompared++;
       for (const param of golden.params) {
-        const {name} = param;
+        const { name } = param;
         const present = state.get(name);
         if (!present) throw new Error(`no state of ${name}`);
         const gamma = expected.gamma.get(name);
@@ -192,7 +194,7 @@ function compareFinal(
       const slot = SLOT_NAMES[torchName];
       const values = present?.slots[slot];
       if (!values) throw new Error(`${golden.name}: no ${slot} of ${name} at the end`);
-      const {params_rel, deviation_rel} = golden.tolerance;
+      const { params_rel, deviation_rel } = golden.tolerance;
       const anchor = golden.params.find((param) => param.name === name)?.anchor as Float32Array;
       const limit =
         slot === 'deviation'
@@ -204,10 +206,11 @@ function compareFinal(
       slotsCompared.add(slot);
     }
   }
-  return {finalSlots, slotsCompared};
+  return { finalSlots, slotsCompared };
 }
 
-function sameState(a: ReplayState | undefined, b: ReplayState | undefined): boolean {
+/** Weights, constraint and slots alike to the bit. Step counts are not looked at: t goes on without a gradient. */
+export function sameState(a: ReplayState | undefined, b: ReplayState | undefined): boolean {
   if (!a || !b) return false;
   const arrays = (state: ReplayState) => [
     state.weights,

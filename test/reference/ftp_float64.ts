@@ -63,7 +63,7 @@ const CONSTRAINT_EPSILON = 1e-8;
 /** [outer, rows, inner] of a shape whose output axis is `axis`; null: one row. */
 export function layoutOf(shape: readonly number[], axis: number | null): Layout {
   const product = (dims: readonly number[]) => dims.reduce((a, b) => a * b, 1);
-  if (axis === null) return {outer: 1, rows: 1, inner: product(shape)};
+  if (axis === null) return { outer: 1, rows: 1, inner: product(shape) };
   return {
     outer: product(shape.slice(0, axis)),
     rows: shape[axis] as number,
@@ -78,6 +78,28 @@ export interface OracleVariableSpec {
   anchor?: ArrayLike<number>;
   excluded?: boolean;
   precision?: Precision;
+  /**
+   * How C is formed: 'weights' as (W - U) - A (default in float64, the textbook), 'state' as ratio C' - U, which is
+   * the same in exact arithmetic (default in float32, as the kernels do).
+   */
+  form?: 'weights' | 'state';
+}
+
+/** All that a variable carries from one step to the next. Missing slots are taken as zeros. */
+export interface OracleState {
+  weights: ArrayLike<number>;
+  t: number;
+  n: number;
+  gamma: number;
+  gammaM: number;
+  gammaV: number;
+  anchor?: ArrayLike<number>;
+  deviation?: ArrayLike<number>;
+  norms?: ArrayLike<number>;
+  m?: ArrayLike<number>;
+  v?: ArrayLike<number>;
+  vmax?: ArrayLike<number>;
+  momentum?: ArrayLike<number>;
 }
 
 /** One variable with all its state, stepped by hand. */
@@ -100,8 +122,10 @@ export class OracleVariable {
   readonly v: Float64Array;
   readonly vmax: Float64Array;
   readonly momentum: Float64Array;
-  private readonly rowOf: Int32Array;
+  /** row of every element */
+  readonly rowOf: Int32Array;
   private readonly single: boolean;
+  private readonly fromState: boolean;
   private readonly round: (x: number) => number;
   private fromWeights = true;
 
@@ -109,14 +133,15 @@ export class OracleVariable {
     readonly options: OracleOptions,
     spec: OracleVariableSpec,
   ) {
-    const {outer, rows, inner} = spec.layout;
+    const { outer, rows, inner } = spec.layout;
     const size = outer * rows * inner;
     if (spec.weights.length !== size) throw new Error(`expected ${size} weights, got ${spec.weights.length}`);
     this.single = spec.precision === 'float32';
+    this.fromState = (spec.form ?? (this.single ? 'state' : 'weights')) === 'state';
     this.round = this.single ? Math.fround : (x) => x;
     this.excluded = spec.excluded ?? false;
-    this.weights = Float64Array.from(spec.weights, this.round);
-    this.anchor = Float64Array.from(spec.anchor ?? spec.weights, this.round);
+    this.weights = this.rounded(spec.weights);
+    this.anchor = this.rounded(spec.anchor ?? spec.weights);
     this.deviation = new Float64Array(size);
     this.m = new Float64Array(size);
     this.v = new Float64Array(size);
@@ -124,18 +149,36 @@ export class OracleVariable {
     this.momentum = new Float64Array(size);
     this.norms = new Float64Array(rows);
     this.ratios = new Float64Array(rows);
-    this.rowOf = Int32Array.from({length: size}, (_, i) => Math.floor(i / inner) % rows);
+    this.rowOf = new Int32Array(size);
+    for (let i = 0; i < size; i++) this.rowOf[i] = Math.floor(i / inner) % rows;
   }
 
   /** The user assigns new weights between two steps. */
   assign(weights: ArrayLike<number>): void {
-    this.weights = Float64Array.from(weights, this.round);
+    this.weights = this.rounded(weights);
     this.fromWeights = true;
+  }
+
+  /** Continues from a state that some implementation left. */
+  load(state: OracleState): void {
+    this.weights.set(state.weights);
+    this.t = state.t;
+    this.n = state.n;
+    this.gamma = state.gamma;
+    this.gammaM = state.gammaM;
+    this.gammaV = state.gammaV;
+    if (state.anchor) this.anchor.set(state.anchor);
+    for (const slot of ['deviation', 'norms', 'm', 'v', 'vmax', 'momentum'] as const) {
+      const values = state[slot];
+      if (values) this[slot].set(values);
+    }
+    this.updateRatios();
+    this.fromWeights = this.n === 0;
   }
 
   /** The present weights become the anchor; the constraint starts anew; the base optimizer's state stays. */
   reanchor(): void {
-    this.anchor = Float64Array.from(this.weights);
+    this.anchor = this.weights.slice();
     this.t = 0;
     this.gamma = 0;
     this.gammaM = 0;
@@ -154,7 +197,7 @@ export class OracleVariable {
     this.n++;
     if (this.options.base === 'proposal') {
       if (!proposal) throw new Error("base 'proposal' needs a proposal");
-      this.project(gradient, null, Float64Array.from(proposal, this.round));
+      this.project(gradient, null, this.rounded(proposal));
       return;
     }
     const update =
@@ -166,13 +209,19 @@ export class OracleVariable {
     }
   }
 
+  private rounded(values: ArrayLike<number>): Float64Array {
+    const result = new Float64Array(values.length);
+    for (let i = 0; i < result.length; i++) result[i] = this.round(values[i] as number);
+    return result;
+  }
+
   private w(i: number): number {
     return this.weights[i] as number;
   }
 
   /** U = lr / (1 - b1^n) * m / (sqrt(v) / sqrt(1 - b2^n) + eps) + lr * wd * W */
   private adamW(learningRate: number, gradient: ArrayLike<number>): Float64Array {
-    const {beta1, beta2, epsilon, weightDecay, amsgrad} = this.options;
+    const { beta1, beta2, epsilon, weightDecay, amsgrad } = this.options;
     const f = this.round;
     const [b1, b2, c1, c2] = [f(beta1), f(beta2), f(1 - beta1), f(1 - beta2)];
     const stepSize = f(learningRate / (1 - beta1 ** this.n));
@@ -203,7 +252,7 @@ export class OracleVariable {
 
   /** d = g + wd W; buf = d, later momentum buf + (1 - dampening) d; U = lr (nesterov ? d + momentum buf : buf) */
   private sgd(learningRate: number, gradient: ArrayLike<number>): Float64Array {
-    const {weightDecay, momentum, dampening, nesterov} = this.options;
+    const { weightDecay, momentum, dampening, nesterov } = this.options;
     const f = this.round;
     const [lr, wd, mu, c] = [f(learningRate), f(weightDecay), f(momentum), f(1 - dampening)];
     const update = new Float64Array(this.weights.length);
@@ -238,7 +287,7 @@ export class OracleVariable {
         this.deviation[i] = f((proposal[i] as number) - a);
       } else {
         const u = (update as Float64Array)[i] as number;
-        if (this.single && !this.fromWeights) {
+        if (this.fromState && !this.fromWeights) {
           const ratio = this.ratios[this.rowOf[i] as number] as number;
           this.deviation[i] = f(f(ratio * (this.deviation[i] as number)) - u);
         } else {
@@ -256,14 +305,18 @@ export class OracleVariable {
       const largest = this.norms.reduce((a, b) => Math.max(a, b), 0);
       this.gamma = f(Math.min(Math.max(this.gamma, NORM_FLOOR), largest));
     }
-    for (let r = 0; r < this.norms.length; r++) {
-      this.ratios[r] = f(Math.min(Math.max(this.gamma / (this.norms[r] as number), 0), 1));
-    }
+    this.updateRatios();
     for (let i = 0; i < size; i++) {
       const ratio = this.ratios[this.rowOf[i] as number] as number;
       this.weights[i] = f((this.anchor[i] as number) + f(ratio * (this.deviation[i] as number)));
     }
     this.fromWeights = false;
+  }
+
+  private updateRatios(): void {
+    for (let r = 0; r < this.norms.length; r++) {
+      this.ratios[r] = this.round(Math.min(Math.max(this.gamma / (this.norms[r] as number), 0), 1));
+    }
   }
 
   private measureDeviationOfWeights(): void {
@@ -286,17 +339,9 @@ export class OracleVariable {
 
   /** Adam on gamma with the hyper-gradient of the previous deviation. The upper clip follows with the new norms. */
   private stepConstraint(gradient: ArrayLike<number>): void {
-    const {k, constraintLearningRate, constraintBeta1, constraintBeta2} = this.options;
+    const { k, constraintLearningRate, constraintBeta1, constraintBeta2 } = this.options;
     const f = this.round;
-    const sums = new Float64Array(this.norms.length);
-    this.deviation.forEach((c, i) => {
-      const r = this.rowOf[i] as number;
-      sums[r] = (sums[r] as number) + (gradient[i] as number) * c;
-    });
-    let h = 0;
-    sums.forEach((sum, r) => {
-      h += sum / (this.norms[r] as number);
-    });
+    const h = this.hyperGradientOf(gradient);
     const annealed = h > 0 ? k * h : h;
     const m = constraintBeta1 * this.gammaM + (1 - constraintBeta1) * annealed;
     const v = constraintBeta2 * this.gammaV + (1 - constraintBeta2) * annealed * annealed;
@@ -306,5 +351,18 @@ export class OracleVariable {
     this.gammaM = f(m);
     this.gammaV = f(v);
     this.hyperGradient = f(h);
+  }
+
+  /** h = sum_r (1 / n[r]) sum_j G[r, j] C[r, j]; the kernels round C (1 / n) G, and D G where W was assigned. */
+  private hyperGradientOf(gradient: ArrayLike<number>): number {
+    const f = this.round;
+    const sums = new Float64Array(this.norms.length);
+    const scaled = this.single && !this.fromWeights;
+    this.deviation.forEach((c, i) => {
+      const r = this.rowOf[i] as number;
+      const share = scaled ? f(c * f(1 / (this.norms[r] as number))) : c;
+      sums[r] = (sums[r] as number) + f(share * (gradient[i] as number));
+    });
+    return sums.reduce((h, sum, r) => h + (scaled ? sum : sum / (this.norms[r] as number)), 0);
   }
 }

@@ -2,8 +2,8 @@
  * Reader of the golden trajectories in test/fixtures/golden (see the README there): typed values, both storage forms
  * (lists and base64), resolved gradients, and conversion between the authors' layout and the Keras layout.
  */
-import {readdirSync, readFileSync} from 'node:fs';
-import {fileURLToPath} from 'node:url';
+import { readdirSync, readFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
 
 export type Kind = 'linear' | 'conv2d' | 'conv1d' | 'embedding' | 'bias' | 'scalar';
 
@@ -79,8 +79,8 @@ export interface GoldenCase {
   tolerance: GoldenTolerance;
 }
 
-type Json = null | boolean | number | string | Json[] | {[key: string]: Json};
-type JsonObject = {[key: string]: Json};
+type Json = null | boolean | number | string | Json[] | { [key: string]: Json };
+type JsonObject = { [key: string]: Json };
 
 const DIRECTORY = fileURLToPath(new URL('../fixtures/golden/', import.meta.url));
 
@@ -105,7 +105,7 @@ export function parseGolden(raw: JsonObject): GoldenCase {
     const init = values(param, 'init', size);
     const anchor = values(param, 'anchor', size);
     if (!init || !anchor) throw new Error(`${raw.name}: ${param.name} lacks init or anchor`);
-    return {name: param.name as string, shape, kind: param.kind as Kind, init, anchor};
+    return { name: param.name as string, shape, kind: param.kind as Kind, init, anchor };
   });
   const sizes = new Map(params.map((param) => [param.name, param.init.length]));
   return {
@@ -114,14 +114,14 @@ export function parseGolden(raw: JsonObject): GoldenCase {
     options,
     groups: (raw.groups as JsonObject[]).map((group) => ({
       params: group.params as string[],
-      options: {...options, ...(group.options as unknown as Partial<GoldenOptions>)},
+      options: { ...options, ...(group.options as unknown as Partial<GoldenOptions>) },
     })),
     params,
     steps: resolveGradients(raw.steps as JsonObject[], sizes),
     expected: (raw.expected as JsonObject[]).map((entry) => expectedEntry(entry, sizes)),
     finalState: finalState(raw.final_state as JsonObject, sizes),
     expectedF64: new Map(
-      Object.entries(raw.expected_f64 as {[key: string]: number[]}).map(([k, v]) => [
+      Object.entries(raw.expected_f64 as { [key: string]: number[] }).map(([k, v]) => [
         k,
         Float64Array.from(v),
       ]),
@@ -176,7 +176,7 @@ function resolveGradients(steps: JsonObject[], sizes: Map<string, number>): Gold
       }
     }
     byStep.set(raw.step as number, grads);
-    resolved.push({step: raw.step as number, lr: raw.lr as number[], grads});
+    resolved.push({ step: raw.step as number, lr: raw.lr as number[], grads });
   }
   return resolved;
 }
@@ -184,7 +184,7 @@ function resolveGradients(steps: JsonObject[], sizes: Map<string, number>): Gold
 function expectedEntry(raw: JsonObject, sizes: Map<string, number>): GoldenExpected {
   const numbers = (key: string) =>
     new Map(
-      Object.entries(raw[key] as {[name: string]: number | null}).filter(
+      Object.entries(raw[key] as { [name: string]: number | null }).filter(
         (entry): entry is [string, number] => entry[1] !== null,
       ),
     );

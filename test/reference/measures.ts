@@ -1,5 +1,5 @@
 /** The error measures of test/fixtures/golden/README.md, collected over the steps and parameters of a run. */
-import type {GoldenTolerance} from './golden.js';
+import type { GoldenTolerance } from './golden.js';
 
 export type Measure = keyof GoldenTolerance;
 export type Measures = Record<Measure, number>;
@@ -50,7 +50,10 @@ export class MeasureCollector {
     gamma_m_rel: 0,
     gamma_v_rel: 0,
   };
-  private readonly trajectories = new Map<string, {measure: Measure; difference: number; largest: number}>();
+  private readonly trajectories = new Map<
+    string,
+    { measure: Measure; difference: number; largest: number }
+  >();
 
   private raise(measure: Measure, value: number): void {
     const current = this.measures[measure];
@@ -74,7 +77,7 @@ export class MeasureCollector {
   scalars(
     name: string,
     x: Scalars,
-    r: {gamma: number; gammaM?: number; gammaV?: number; gammaGrad?: number},
+    r: { gamma: number; gammaM?: number; gammaV?: number; gammaGrad?: number },
   ): void {
     this.raise('gamma_rel', relative(Math.abs(x.gamma - r.gamma), Math.abs(r.gamma)));
     this.track(name, 'gamma_m_rel', x.gammaM, r.gammaM);
@@ -85,7 +88,7 @@ export class MeasureCollector {
   private track(name: string, measure: Measure, x: number, r: number | undefined): void {
     if (r === undefined) return;
     const key = `${name} ${measure}`;
-    const entry = this.trajectories.get(key) ?? {measure, difference: 0, largest: 0};
+    const entry = this.trajectories.get(key) ?? { measure, difference: 0, largest: 0 };
     const difference = Math.abs(x - r);
     entry.difference = Number.isNaN(difference) ? Number.NaN : Math.max(entry.difference, difference);
     entry.largest = Math.max(entry.largest, Math.abs(r));
@@ -93,7 +96,7 @@ export class MeasureCollector {
   }
 
   finish(): Measures {
-    for (const {measure, difference, largest} of this.trajectories.values()) {
+    for (const { measure, difference, largest } of this.trajectories.values()) {
       this.raise(measure, relative(difference, largest));
     }
     this.trajectories.clear();

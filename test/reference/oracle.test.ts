@@ -1,10 +1,10 @@
 /** The oracle against the authors' code: its float64 results to rounding, its float32 trajectories within tolerance. */
-import {describe, expect, it} from 'vitest';
-import {replayGolden} from '../backends/golden_replay.js';
-import type {OracleVariable} from './ftp_float64.js';
-import {fromKeras, goldenNames, kerasShape, parseGolden, readGolden, toKeras} from './golden.js';
-import {distance2, exceeded, norm2} from './measures.js';
-import {OracleReplay} from './oracle_replay.js';
+import { describe, expect, it } from 'vitest';
+import { replayGolden } from '../backends/golden_replay.js';
+import type { OracleVariable } from './ftp_float64.js';
+import { fromKeras, goldenNames, kerasShape, parseGolden, readGolden, toKeras } from './golden.js';
+import { distance2, exceeded, norm2 } from './measures.js';
+import { OracleReplay } from './oracle_replay.js';
 
 const names = goldenNames();
 
@@ -32,13 +32,13 @@ describe('golden files', () => {
     const golden = parseGolden({
       name: 'made_up',
       optimizer: 'sgdp',
-      options: {lr: 1, weight_decay: 0, k: 1, exclude_set: []},
-      groups: [{params: ['w'], options: {weight_decay: 0.5}}],
-      params: [{name: 'w', shape: [2], kind: 'bias', init_b64: base64, anchor: [0.1, 2]}],
+      options: { lr: 1, weight_decay: 0, k: 1, exclude_set: [] },
+      groups: [{ params: ['w'], options: { weight_decay: 0.5 } }],
+      params: [{ name: 'w', shape: [2], kind: 'bias', init_b64: base64, anchor: [0.1, 2] }],
       steps: [
-        {step: 1, lr: [1], grads: {w_b64: base64}},
-        {step: 2, lr: [1], grads: {w: {ref_step: 1, mult: 0.1}}},
-        {step: 3, lr: [1], grads: {w: null}},
+        { step: 1, lr: [1], grads: { w_b64: base64 } },
+        { step: 2, lr: [1], grads: { w: { ref_step: 1, mult: 0.1 } } },
+        { step: 3, lr: [1], grads: { w: null } },
       ],
       expected: [],
       final_state: null,

@@ -1,5 +1,5 @@
 /** The oracle behind the Replay interface. */
-import type {Replay, ReplayGroup, ReplayState} from '../backends/golden_replay.js';
+import type { Replay, ReplayGroup, ReplayState } from '../backends/golden_replay.js';
 import {
   layoutOf,
   ORACLE_DEFAULTS,
@@ -7,11 +7,11 @@ import {
   OracleVariable,
   type Precision,
 } from './ftp_float64.js';
-import type {GoldenOptions} from './golden.js';
+import type { GoldenOptions } from './golden.js';
 
 /** The authors' option names in the oracle's words. */
 export function oracleOptions(optimizer: 'sgdp' | 'adamp', options: GoldenOptions): OracleOptions {
-  const common = {...ORACLE_DEFAULTS, weightDecay: options.weight_decay, k: options.k};
+  const common = { ...ORACLE_DEFAULTS, weightDecay: options.weight_decay, k: options.k };
   if (optimizer === 'sgdp') {
     return {
       ...common,
@@ -41,11 +41,11 @@ export class OracleReplay implements Replay {
   ) {
     for (const group of groups) {
       const options = oracleOptions(group.optimizer, group.options);
-      for (const {name, shape, outputAxis, init, anchor, excluded} of group.variables) {
+      for (const { name, shape, outputAxis, init, anchor, excluded } of group.variables) {
         const layout = layoutOf(shape, outputAxis);
         this.variables.set(
           name,
-          new OracleVariable(options, {layout, weights: init, anchor, excluded, precision}),
+          new OracleVariable(options, { layout, weights: init, anchor, excluded, precision }),
         );
       }
     }
@@ -53,19 +53,20 @@ export class OracleReplay implements Replay {
 
   step(learningRates: number[], gradients: Map<string, Float32Array | null>): void {
     this.groups.forEach((group, index) => {
-      for (const {name} of group.variables) {
+      for (const { name } of group.variables) {
         this.variables.get(name)?.step(learningRates[index] as number, gradients.get(name) ?? null);
       }
     });
   }
 
   read(): Map<string, ReplayState> {
-    const single = (data: Float64Array) => Float32Array.from(data);
+    const single = (data: Float64Array) => new Float32Array(data);
     return new Map(
       [...this.variables].map(([name, variable]) => [
         name,
         {
           weights: single(variable.weights),
+          steps: variable.n > 0 ? [variable.t, variable.n] : null,
           constraint:
             variable.excluded || variable.n === 0
               ? null

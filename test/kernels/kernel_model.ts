@@ -1,0 +1,206 @@
+/**
+ * Drives the addon's `step` directly. The plan is encoded here once more, from native/kernels/plan.h, so that these tests
+ * do not lean on src/backends/plan.ts.
+ */
+import { findNative, type NativeAddon, type NativeStateLayout } from '../../src/native.js';
+import type { Layout, OracleOptions } from '../reference/ftp_float64.js';
+
+/** The addon; suites that need it are skipped by name where it is missing. */
+export function addonOrThrow(): NativeAddon {
+  const { addon, tried } = findNative();
+  if (!addon) throw new Error(`no addon: ${JSON.stringify(tried)}`);
+  return addon;
+}
+
+export interface PlanVariable {
+  layout: Layout;
+  excluded: boolean;
+  fromWeights: boolean;
+  t: number;
+  n: number;
+}
+
+export interface PlanSettings {
+  options: OracleOptions;
+  learningRate: number;
+  threads?: number;
+  checkFinite?: boolean;
+}
+
+const BASES = { adamw: 0, sgd: 1, proposal: 2 };
+
+export function stateFlags({ amsgrad, momentum }: OracleOptions): number {
+  return (amsgrad ? 1 : 0) | (momentum !== 0 ? 2 : 0);
+}
+
+export function encodePlan(
+  { options, learningRate, threads, checkFinite }: PlanSettings,
+  variables: PlanVariable[],
+) {
+  const plan = new Int32Array(40 + 16 * variables.length);
+  const view = new DataView(plan.buffer);
+  plan[0] = 0x46545031;
+  plan[1] = BASES[options.base];
+  plan[2] = stateFlags(options) | (options.nesterov ? 4 : 0) | (checkFinite === false ? 0 : 8);
+  plan[3] = variables.length;
+  plan[4] = threads ?? 0;
+  const numbers = [
+    learningRate,
+    options.beta1,
+    options.beta2,
+    options.epsilon,
+    options.weightDecay,
+    options.momentum,
+    options.dampening,
+    options.k,
+    options.constraintLearningRate,
+    options.constraintBeta1,
+    options.constraintBeta2,
+  ];
+  numbers.forEach((value, i) => {
+    view.setFloat64(4 * (6 + 2 * i), value, true);
+  });
+  variables.forEach(({ layout, excluded, fromWeights, t, n }, i) => {
+    const at = 40 + 16 * i;
+    plan[at] = (excluded ? 1 : 0) | (fromWeights ? 2 : 0);
+    view.setBigInt64(4 * (at + 2), BigInt(layout.outer), true);
+    view.setBigInt64(4 * (at + 4), BigInt(layout.rows), true);
+    view.setBigInt64(4 * (at + 6), BigInt(layout.inner), true);
+    plan[at + 8] = t;
+    plan[at + 9] = n;
+  });
+  return plan;
+}
+
+export const elementsOf = ({ outer, rows, inner }: Layout) => outer * rows * inner;
+
+/** A float32 array at a byte offset that is no multiple of a vector register. */
+export function unaligned(values: ArrayLike<number>, byteOffset: number): Float32Array {
+  const array = new Float32Array(
+    new ArrayBuffer(byteOffset + 4 * values.length + 64),
+    byteOffset,
+    values.length,
+  );
+  array.set(values);
+  return array;
+}
+
+export interface KernelVariableSpec {
+  layout: Layout;
+  weights: Float32Array;
+  /** default: a copy of the weights */
+  anchor?: Float32Array;
+  excluded?: boolean;
+}
+
+interface KernelVariable {
+  layout: Layout;
+  excluded: boolean;
+  weights: Float32Array;
+  state: Float32Array;
+  sections: NativeStateLayout['sections'];
+  t: number;
+  n: number;
+  fromWeights: boolean;
+}
+
+/** Buffers of a model as the addon takes them. */
+export class KernelModel {
+  readonly variables: KernelVariable[];
+  private readonly addon = addonOrThrow();
+
+  constructor(
+    readonly options: OracleOptions,
+    specs: KernelVariableSpec[],
+    /** byte offset of every buffer */
+    private readonly byteOffset = 0,
+    /** whether the step writes over its input */
+    private readonly inPlace = false,
+  ) {
+    this.variables = specs.map(({ layout, weights, anchor, excluded = false }) => {
+      const { length, sections } = this.addon.stateLayout(
+        BASES[options.base],
+        stateFlags(options),
+        excluded,
+        elementsOf(layout),
+        layout.rows,
+      );
+      const state = unaligned(new Float32Array(length), byteOffset);
+      const slot = sections.anchor;
+      if (slot) state.set(anchor ?? weights, slot.offset);
+      return {
+        layout,
+        excluded,
+        weights: unaligned(weights, byteOffset),
+        state,
+        sections,
+        t: 0,
+        n: 0,
+        fromWeights: true,
+      };
+    });
+  }
+
+  /** The arguments of one step for all variables that have a gradient, counts advanced. */
+  arguments(settings: Omit<PlanSettings, 'options'>, gradients: (Float32Array | null)[]) {
+    const given = this.variables.filter((variable, i) => {
+      if (variable.t > 0 || gradients[i]) variable.t++;
+      if (gradients[i]) variable.n++;
+      return gradients[i];
+    });
+    const plan = encodePlan({ options: this.options, ...settings }, given);
+    return {
+      plan,
+      states: given.map(({ state }) => state),
+      weights: given.map(({ weights }) => weights),
+      gradients: gradients
+        .filter((gradient) => gradient !== null)
+        .map((gradient) => (this.byteOffset === 0 ? gradient : unaligned(gradient, this.byteOffset))),
+      outputs: given.map(({ weights }) =>
+        this.inPlace
+          ? weights
+          : unaligned(
+              weights.map(() => NaN),
+              this.byteOffset,
+            ),
+      ),
+      given,
+    };
+  }
+
+  step(settings: Omit<PlanSettings, 'options'>, gradients: (Float32Array | null)[]): void {
+    const { plan, states, weights, gradients: arrays, outputs, given } = this.arguments(settings, gradients);
+    this.addon.step(plan, states, weights, arrays, outputs);
+    given.forEach((variable, i) => {
+      variable.weights = outputs[i] as Float32Array;
+      variable.fromWeights = false;
+    });
+  }
+
+  /** The user assigns other weights. */
+  assign(index: number, weights: Float32Array): void {
+    const variable = this.variables[index] as KernelVariable;
+    variable.weights = unaligned(weights, this.byteOffset);
+    variable.fromWeights = true;
+  }
+
+  slot(index: number, name: string): Float32Array {
+    const { state, sections } = this.variables[index] as KernelVariable;
+    const section = sections[name];
+    if (!section) throw new Error(`no slot ${name}`);
+    return state.subarray(section.offset, section.offset + section.length);
+  }
+
+  /** Every buffer that a step may write, copied, in a fixed order (gaps between sections left out). */
+  snapshot(): Float32Array[] {
+    return this.variables.flatMap(({ weights, state, sections }) => [
+      weights.slice(),
+      ...Object.keys(sections)
+        .sort()
+        .map((name) => {
+          const { offset, length } = sections[name] as { offset: number; length: number };
+          return state.slice(offset, offset + length);
+        }),
+    ]);
+  }
+}
