@@ -1,0 +1,335 @@
+// Native tests of the CPU step: every base, mode and layout against the float64 oracle, the same
+// bits for any thread count, refusal of non-finite gradients before anything is written. Needs
+// neither Node nor TensorFlow; run under the sanitizers by `npm run sanitize`.
+#include <cmath>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <limits>
+#include <random>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "../kernels/ftp_kernels.h"
+#include "../kernels/partition.h"
+#include "../kernels/plan.h"
+#include "../kernels/state_layout.h"
+#include "oracle.h"
+
+namespace tfjs_ftp {
+namespace {
+
+int g_failures = 0;
+int g_checks = 0;
+
+#define CHECK(condition, ...)                                       \
+  do {                                                              \
+    ++g_checks;                                                     \
+    if (!(condition)) {                                             \
+      ++g_failures;                                                 \
+      std::printf("%s:%d: %s: ", __FILE__, __LINE__, #condition);   \
+      std::printf(__VA_ARGS__);                                     \
+      std::printf("\n");                                            \
+    }                                                               \
+  } while (false)
+
+struct Shape {
+  int64_t outer, rows, inner;
+};
+
+// One variable driven through the kernels, with buffers of exactly the size it needs so that a
+// sanitizer sees every access outside of them.
+struct Driven {
+  Shape shape;
+  bool excluded;
+  std::vector<float> weights, gradient, output, state;
+
+  Driven(const StepOptions& options, const Shape& s, bool is_excluded, uint32_t seed)
+      : shape(s), excluded(is_excluded) {
+    const size_t size = static_cast<size_t>(s.outer * s.rows * s.inner);
+    std::mt19937 random(seed);
+    std::normal_distribution<float> normal(0.0f, 0.1f);
+    weights.resize(size);
+    gradient.resize(size);
+    output.assign(size, std::numeric_limits<float>::quiet_NaN());
+    for (float& w : weights) w = normal(random);
+    const StateLayout layout = Layout(options);
+    state.assign(static_cast<size_t>(layout.length), 0.0f);
+    if (!excluded) {
+      std::memcpy(state.data() + layout.anchor, weights.data(), size * sizeof(float));
+    }
+  }
+
+  StateLayout Layout(const StepOptions& options) const {
+    return LayoutState(options.base, options.amsgrad, options.momentum_slot, excluded,
+                       shape.outer * shape.rows * shape.inner, shape.rows);
+  }
+
+  VariableStep Step(int t, int n, bool from_weights) {
+    VariableStep step;
+    step.weights = weights.data();
+    step.gradient = gradient.data();
+    step.state = state.data();
+    step.output = output.data();
+    step.outer = shape.outer;
+    step.rows = shape.rows;
+    step.inner = shape.inner;
+    step.excluded = excluded;
+    step.from_weights = from_weights;
+    step.t = t;
+    step.n = n;
+    return step;
+  }
+};
+
+void DrawGradient(std::vector<float>* gradient, uint32_t seed, int t) {
+  std::mt19937 random(seed * 977u);
+  std::normal_distribution<float> normal(0.0f, 1.0f);
+  std::mt19937 noise_random(seed * 977u + static_cast<uint32_t>(t));
+  for (float& g : *gradient) g = 0.7f * normal(random) + 0.3f * normal(noise_random);
+}
+
+double RelativeDistance(const float* x, const std::vector<double>& reference) {
+  double difference = 0;
+  double norm = 0;
+  for (size_t i = 0; i < reference.size(); ++i) {
+    difference += (x[i] - reference[i]) * (x[i] - reference[i]);
+    norm += reference[i] * reference[i];
+  }
+  return norm > 0 ? std::sqrt(difference / norm) : std::sqrt(difference);
+}
+
+// Float32 rounding grows with the steps taken; a wrong formula is off by far more than this.
+constexpr double kTolerance = 2e-5;
+constexpr double kConstraintTolerance = 2e-3;
+
+void TestAgainstOracle(const std::string& name, const StepOptions& options, const Shape& shape,
+                       bool excluded, int rejoin_at) {
+  const uint32_t seed = static_cast<uint32_t>(shape.outer * 31 + shape.rows * 7 + shape.inner);
+  Driven x(options, shape, excluded, seed);
+  OracleVariable y(shape.outer, shape.rows, shape.inner, excluded, x.weights, x.weights);
+  std::vector<float> proposal;
+  for (int t = 1; t <= 8; ++t) {
+    DrawGradient(&x.gradient, seed, t);
+    bool from_weights = t == 1;
+    if (t == rejoin_at) {
+      for (size_t i = 0; i < x.weights.size(); ++i) {
+        x.weights[i] += 0.01f * static_cast<float>(static_cast<int>(i % 7) - 3);
+        y.weights[i] = x.weights[i];
+      }
+      from_weights = true;
+    }
+    if (options.base == BaseUpdate::kProposal) {
+      for (size_t i = 0; i < x.weights.size(); ++i) x.weights[i] -= 0.01f * x.gradient[i];
+      proposal = x.weights;
+    }
+    const VariableStep step = x.Step(t, t, from_weights);
+    const StepResult result = CpuStep(options, &step, 1);
+    CHECK(result.status == StepStatus::kOk, "%s", name.c_str());
+    OracleStep(options, t, t, from_weights, x.gradient, proposal, &y);
+    x.weights = x.output;
+    CHECK(RelativeDistance(x.weights.data(), y.weights) < kTolerance, "%s t=%d: %g", name.c_str(),
+          t, RelativeDistance(x.weights.data(), y.weights));
+    if (excluded) continue;
+    const StateLayout layout = x.Layout(options);
+    const float* c = x.state.data() + layout.constraint;
+    CHECK(std::abs(c[0] - y.gamma) <= kConstraintTolerance * y.gamma, "%s t=%d: gamma %g %g",
+          name.c_str(), t, static_cast<double>(c[0]), y.gamma);
+    CHECK(std::abs(c[3] - y.hyper_gradient) <= kConstraintTolerance * (1 + std::abs(y.hyper_gradient)),
+          "%s t=%d: h %g %g", name.c_str(), t, static_cast<double>(c[3]), y.hyper_gradient);
+    CHECK(RelativeDistance(x.state.data() + layout.norms, y.norms) < kConstraintTolerance,
+          "%s t=%d: norms", name.c_str(), t);
+  }
+}
+
+std::vector<Shape> Shapes() {
+  return {{1, 1, 1},      {1, 1, 17},     {1, 5, 16},    {1, 7, 33},      {1, 3, 70001},
+          {1, 1, 65537},  {1, 2000, 20},  {1, 100, 3},   {5, 7, 1},       {9, 16, 1},
+          {33, 1025, 1},  {3, 8200, 1},   {4, 5, 6},     {9, 12, 64},     {2, 1, 9},
+          {1, 9000, 2},   {300, 70, 1},   {16, 1, 4096}, {1, 32769, 1},   {70, 3000, 1}};
+}
+
+StepOptions AdamW() {
+  StepOptions options;
+  options.learning_rate = 1e-2;
+  options.beta1 = 0.9;
+  options.beta2 = 0.999;
+  options.epsilon = 1e-8;
+  options.threads = 2;
+  return options;
+}
+
+StepOptions Sgd() {
+  StepOptions options;
+  options.base = BaseUpdate::kSgd;
+  options.learning_rate = 1e-2;
+  options.threads = 2;
+  return options;
+}
+
+void TestOracle() {
+  for (const Shape& shape : Shapes()) {
+    const std::string size = std::to_string(shape.outer) + "x" + std::to_string(shape.rows) + "x" +
+                             std::to_string(shape.inner);
+    for (int variant = 0; variant < 7; ++variant) {
+      StepOptions options = variant < 3 ? AdamW() : Sgd();
+      if (variant == 1) options.weight_decay = 0.1;
+      if (variant == 2) options.amsgrad = true;
+      if (variant == 4 || variant == 5) {
+        options.momentum_slot = true;
+        options.momentum = 0.9;
+        options.weight_decay = 0.05;
+        if (variant == 4) options.dampening = 0.5;
+        options.nesterov = variant == 5;
+      }
+      if (variant == 6) options.base = BaseUpdate::kProposal;
+      const std::string name = size + " variant " + std::to_string(variant);
+      TestAgainstOracle(name, options, shape, false, 0);
+      if (variant != 6) {
+        TestAgainstOracle(name + " rejoin", options, shape, false, 5);
+        TestAgainstOracle(name + " excluded", options, shape, true, 0);
+      }
+    }
+  }
+}
+
+// All variables in one call, on several numbers of threads: the same bits.
+void TestThreads() {
+  std::vector<std::vector<float>> first;
+  for (int threads : {1, 2, 3, 8}) {
+    StepOptions options = AdamW();
+    options.threads = threads;
+    std::vector<Driven> variables;
+    for (const Shape& shape : Shapes()) variables.emplace_back(options, shape, false, 5u);
+    variables.emplace_back(options, Shape{1, 700, 300}, true, 6u);
+    for (int t = 1; t <= 4; ++t) {
+      std::vector<VariableStep> steps;
+      for (Driven& x : variables) {
+        DrawGradient(&x.gradient, 3u, t);
+        steps.push_back(x.Step(t, t, t == 1));
+      }
+      const StepResult result = CpuStep(options, steps.data(), static_cast<int64_t>(steps.size()));
+      CHECK(result.status == StepStatus::kOk, "threads %d", threads);
+      for (Driven& x : variables) x.weights = x.output;
+    }
+    for (size_t i = 0; i < variables.size(); ++i) {
+      if (threads == 1) {
+        first.push_back(variables[i].state);
+        first.push_back(variables[i].weights);
+        continue;
+      }
+      CHECK(first[2 * i] == variables[i].state, "state of variable %zu, %d threads", i, threads);
+      CHECK(first[2 * i + 1] == variables[i].weights, "variable %zu, %d threads", i, threads);
+    }
+  }
+}
+
+// Two threads of the process step at the same time.
+void TestConcurrentSteps() {
+  std::vector<std::thread> callers;
+  std::vector<Driven> results;
+  const StepOptions options = AdamW();
+  for (int i = 0; i < 2; ++i) results.emplace_back(options, Shape{300, 700, 1}, false, 9u);
+  for (Driven& x : results) {
+    callers.emplace_back([&x, &options] {
+      for (int t = 1; t <= 5; ++t) {
+        DrawGradient(&x.gradient, 4u, t);
+        const VariableStep step = x.Step(t, t, t == 1);
+        CpuStep(options, &step, 1);
+        x.weights = x.output;
+      }
+    });
+  }
+  for (std::thread& caller : callers) caller.join();
+  CHECK(results[0].weights == results[1].weights, "concurrent steps differ");
+  CHECK(results[0].state == results[1].state, "concurrent states differ");
+}
+
+void TestNonFinite() {
+  StepOptions options = AdamW();
+  options.check_finite = true;
+  for (float bad : {std::numeric_limits<float>::quiet_NaN(), std::numeric_limits<float>::infinity(),
+                    -std::numeric_limits<float>::infinity()}) {
+    for (const Shape& shape : Shapes()) {
+      for (int where = 0; where < 3; ++where) {
+        std::vector<Driven> variables;
+        variables.emplace_back(options, Shape{1, 3, 20}, false, 1u);
+        variables.emplace_back(options, shape, where == 2, 2u);
+        for (Driven& x : variables) {
+          DrawGradient(&x.gradient, 1u, 1);
+          x.output.assign(x.output.size(), 5.0f);
+        }
+        std::vector<float>& gradient = variables[1].gradient;
+        gradient[where == 0 ? 0 : gradient.size() - 1] = bad;
+        const std::vector<Driven> before = variables;
+        std::vector<VariableStep> steps;
+        for (Driven& x : variables) steps.push_back(x.Step(1, 1, true));
+        const StepResult result = CpuStep(options, steps.data(), 2);
+        CHECK(result.status == StepStatus::kNonFiniteGradient && result.variable == 1, "index %d",
+              static_cast<int>(result.variable));
+        for (size_t i = 0; i < 2; ++i) {
+          CHECK(variables[i].state == before[i].state, "state was written");
+          CHECK(variables[i].output == before[i].output, "output was written");
+        }
+      }
+    }
+  }
+}
+
+// Chunks cover every element once, whatever the shape.
+void TestPartition() {
+  for (const Shape& shape : Shapes()) {
+    const Partition p = MakePartition(shape.outer, shape.rows, shape.inner);
+    CHECK(p.size == shape.outer * shape.rows * shape.inner, "size");
+    if (p.walk == Walk::kColumns) {
+      CHECK(p.stripe * p.stripes >= p.outer && p.stripe * (p.stripes - 1) < p.outer, "stripes");
+      CHECK(p.column_block * p.column_blocks >= p.columns, "columns");
+      CHECK(p.column_block * (p.column_blocks - 1) < p.columns, "columns");
+      CHECK(p.chunks == p.stripes * p.column_blocks, "chunks");
+    } else if (p.long_rows()) {
+      CHECK(p.pieces * kRowChunkElements >= p.row_length, "pieces");
+      CHECK((p.pieces - 1) * kRowChunkElements < p.row_length, "pieces");
+    } else {
+      CHECK(p.chunks * p.rows_per_chunk >= p.rows, "chunks");
+      CHECK((p.chunks - 1) * p.rows_per_chunk < p.rows, "chunks");
+    }
+  }
+}
+
+void TestPlan() {
+  std::vector<int32_t> plan(static_cast<size_t>(kPlanHeaderWords + kPlanVariableWords), 0);
+  StepOptions options;
+  VariableStep variable;
+  int64_t count = 0;
+  const int64_t words = static_cast<int64_t>(plan.size());
+  CHECK(DecodePlanHeader(plan.data(), words, &options, &count) != nullptr, "no magic");
+  plan[0] = kPlanMagic;
+  plan[3] = 1;
+  CHECK(DecodePlanHeader(plan.data(), words, &options, &count) == nullptr, "one variable");
+  CHECK(DecodePlanHeader(plan.data(), words - 1, &options, &count) != nullptr, "too short");
+  CHECK(DecodePlanVariable(plan.data(), 0, &variable) != nullptr, "t and n are 0");
+  plan[40 + 8] = plan[40 + 9] = 1;
+  CHECK(DecodePlanVariable(plan.data(), 0, &variable) == nullptr, "sizes may be 0");
+  plan[40 + 3] = plan[40 + 5] = 1 << 14;  // outer = rows = 2^46
+  plan[40 + 7] = 1;
+  CHECK(DecodePlanVariable(plan.data(), 0, &variable) != nullptr, "product overflows");
+  plan[3] = -1;
+  CHECK(DecodePlanHeader(plan.data(), words, &options, &count) != nullptr, "negative count");
+}
+
+}  // namespace
+}  // namespace tfjs_ftp
+
+int main() {
+  using namespace tfjs_ftp;
+  TestPlan();
+  TestPartition();
+  TestOracle();
+  TestThreads();
+  TestConcurrentSteps();
+  TestNonFinite();
+  std::printf("%s, %d threads: %d checks, %d failures\n", CpuSimdName(), CpuDefaultThreads(),
+              g_checks, g_failures);
+  return g_failures == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}

@@ -1,0 +1,33 @@
+// The step in float64, one element at a time, written from the equations of docs/algorithm.md and
+// sharing no code with the kernels.
+#ifndef TFJS_FTP_TEST_ORACLE_H_
+#define TFJS_FTP_TEST_ORACLE_H_
+
+#include <cstdint>
+#include <vector>
+
+#include "../kernels/ftp_kernels.h"
+
+namespace tfjs_ftp {
+
+struct OracleVariable {
+  int64_t outer, rows, inner;
+  bool excluded = false;
+  std::vector<double> weights, anchor, deviation, m, v, vmax, momentum, norms;
+  double gamma = 0, gamma_m = 0, gamma_v = 0, hyper_gradient = 0;
+
+  OracleVariable(int64_t outer, int64_t rows, int64_t inner, bool excluded,
+                 const std::vector<float>& weights, const std::vector<float>& anchor);
+  int64_t size() const { return outer * rows * inner; }
+  int64_t row_of(int64_t i) const { return i / inner % rows; }
+};
+
+// One step with the gradient `g`; t and n as in VariableStep. Under kProposal `weights` is replaced
+// by `proposal` first.
+void OracleStep(const StepOptions& options, int t, int n, bool from_weights,
+                const std::vector<float>& g, const std::vector<float>& proposal,
+                OracleVariable* variable);
+
+}  // namespace tfjs_ftp
+
+#endif  // TFJS_FTP_TEST_ORACLE_H_
