@@ -14,8 +14,8 @@ export function describe(value: unknown): string {
   if (typeof value === 'function') return 'a function';
   if (typeof value === 'symbol') return 'a symbol';
   if (Array.isArray(value)) return value.length > 6 ? `an array of ${value.length}` : `an array`;
-  const constructor = (value as object).constructor?.name;
-  return constructor && constructor !== 'Object' ? `a ${constructor}` : 'an object';
+  const className = (value as object).constructor?.name;
+  return className && className !== 'Object' ? `a ${className}` : 'an object';
 }
 
 /** Bounds of a number; `above` and `below` are exclusive. */

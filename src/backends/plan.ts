@@ -61,7 +61,7 @@ export function configFlags(config: BaseConfig): number {
 
 /** Writes `value`, a whole number >= 0, as a little-endian int64. */
 export function putInt64(words: Int32Array, index: number, value: number): void {
-  words[index] = value % WORD | 0;
+  words[index] = (value % WORD) | 0;
   words[index + 1] = Math.floor(value / WORD);
 }
 

@@ -58,8 +58,8 @@ export class NonFiniteGradient extends Error {
 
 export interface Implementation {
   readonly name: ImplementationName;
-  /** New state, all zeros but the anchor, of which it takes a copy (not for excluded variables). */
-  createState(spec: StateSpec, anchor: Tensor): VariableState;
+  /** New state, all zeros but the anchor, of which it takes a copy (null for excluded variables). */
+  createState(spec: StateSpec, anchor: Tensor | null): VariableState;
   /**
    * One step: updates every state in place and returns fresh tensors with the new weights, which the
    * caller owns. Throws before anything is written.

@@ -1,0 +1,55 @@
+/** State slabs: one float32 array per variable, whose sections only the addon knows. No tfjs here. */
+
+import { FtpError } from '../errors.js';
+import type { NativeAddon, NativeStateLayout } from '../native.js';
+import type { RowLayout } from '../projection/row_layout.js';
+import { type BaseConfig, baseCode, configFlags } from './plan.js';
+
+export interface Section {
+  offset: number;
+  length: number;
+}
+
+/** Where the parts of a variable's state lie. */
+export function slabLayout(
+  addon: NativeAddon,
+  config: BaseConfig,
+  excluded: boolean,
+  layout: RowLayout,
+): NativeStateLayout {
+  const elements = layout.outer * layout.rows * layout.inner;
+  return addon.stateLayout(baseCode(config), configFlags(config), excluded, elements, layout.rows);
+}
+
+/** The section of a slot that must exist. */
+export function sectionOf(layout: NativeStateLayout, slot: string): Section {
+  const section = layout.sections[slot];
+  if (section === undefined) {
+    throw new FtpError(
+      'NATIVE_FAILURE',
+      `the addon's state has no part '${slot}', only ${Object.keys(layout.sections).join(', ')}: ` +
+        'the addon and the JavaScript files of tfjs-ftp are of different versions',
+    );
+  }
+  return section;
+}
+
+/** A view of a slot in a slab that JavaScript owns. */
+export function sectionView(slab: Float32Array, layout: NativeStateLayout, slot: string): Float32Array {
+  const { offset, length } = sectionOf(layout, slot);
+  return slab.subarray(offset, offset + length);
+}
+
+/** The index that the addon attached to a NON_FINITE_GRADIENT error, else null. */
+export function nonFiniteIndex(error: unknown): number | null {
+  if (error === null || typeof error !== 'object') return null;
+  const { code, index } = error as { code?: unknown; index?: unknown };
+  return code === 'NON_FINITE_GRADIENT' && typeof index === 'number' ? index : null;
+}
+
+/** Wraps what the addon or TensorFlow threw; an {@link FtpError} passes unchanged. */
+export function nativeFailure(what: string, error: unknown): FtpError {
+  if (error instanceof FtpError) return error;
+  const message = error instanceof Error ? error.message : String(error);
+  return new FtpError('NATIVE_FAILURE', `${what} failed: ${message}`, { cause: error });
+}

@@ -1,0 +1,194 @@
+/**
+ * The fused native step under tfjs-node: a custom TensorFlow op that updates the whole model in one
+ * call. State slabs are tensors that our own op allocated; they are updated in place, so they are never
+ * read directly (TensorFlow caches reads) but through TfjsFtpRead, which copies.
+ */
+
+import { engine, type KernelBackend, keep, reshape, type Tensor } from '@tensorflow/tfjs-core';
+import type { NativeAddon, NativeStateLayout } from '../native.js';
+import { nativeFailure, sectionOf, slabLayout } from './native_state.js';
+import { type BaseConfig, type Hyper, PlanEncoder, type PlanVariable, putInt64 } from './plan.js';
+import {
+  type Implementation,
+  NonFiniteGradient,
+  type StateSpec,
+  slotsOf,
+  type VariableState,
+  type VariableUpdate,
+} from './types.js';
+
+/** An op attribute as tfjs-node's binding takes it. */
+interface OpAttribute {
+  name: string;
+  type: number;
+  value: number;
+}
+
+/** The fields of tfjs-node's backend that are used; checked at run time by {@link nodeBackend}. */
+export interface NodeBackend extends KernelBackend {
+  binding: { TF_ATTR_INT: number };
+  isUsingGpuDevice: boolean;
+  executeSingleOutput(name: string, attributes: OpAttribute[], inputs: Tensor[]): Tensor;
+  executeMultipleOutputs(
+    name: string,
+    attributes: OpAttribute[],
+    inputs: Tensor[],
+    outputs: number,
+  ): Tensor[];
+}
+
+/** The backend of tfjs-node, or why it cannot be used. */
+export function nodeBackend(backend: KernelBackend): NodeBackend | string {
+  const node = backend as Partial<NodeBackend>;
+  if (typeof node.executeMultipleOutputs !== 'function' || typeof node.executeSingleOutput !== 'function') {
+    return "the 'tensorflow' backend is not tfjs-node's (it has no executeMultipleOutputs)";
+  }
+  if (typeof node.binding?.TF_ATTR_INT !== 'number') return "tfjs-node's backend has no binding";
+  return node as NodeBackend;
+}
+
+class OpState implements VariableState {
+  readonly plan: PlanVariable;
+  constructor(
+    readonly spec: StateSpec,
+    readonly layout: NativeStateLayout,
+    readonly slab: Tensor,
+  ) {
+    this.plan = { layout: spec.layout, excluded: spec.excluded, t: 1, n: 1, fromWeights: true };
+  }
+}
+
+const NON_FINITE = /TFJS_FTP_NON_FINITE (\d+)/;
+
+/** An int32 tensor of int64 words. */
+function int64Tensor(...values: number[]): Tensor {
+  const words = new Int32Array(2 * values.length);
+  for (const [i, value] of values.entries()) putInt64(words, 2 * i, value);
+  return engine().makeTensor(words, [words.length], 'int32') as Tensor;
+}
+
+/** The custom ops on tfjs-node's backend. */
+export class OpImplementation implements Implementation {
+  private readonly encoder = new PlanEncoder();
+  private attributes: OpAttribute[] = [];
+  private inputs: Tensor[] = [];
+  private plans: PlanVariable[] = [];
+
+  constructor(
+    private readonly addon: NativeAddon,
+    private readonly backend: NodeBackend,
+    readonly name: 'tensorflow-gpu' | 'tensorflow-cpu',
+  ) {}
+
+  createState(spec: StateSpec, anchor: Tensor | null): VariableState {
+    const layout = slabLayout(this.addon, spec.config, spec.excluded, spec.layout);
+    const length = int64Tensor(layout.length);
+    let slab: Tensor;
+    try {
+      slab = keep(this.backend.executeSingleOutput('TfjsFtpAllocate', [], [length]));
+    } catch (error) {
+      throw nativeFailure(`allocating the state of '${spec.name}'`, error);
+    } finally {
+      length.dispose();
+    }
+    const state = new OpState(spec, layout, slab);
+    if (!spec.excluded && anchor !== null) {
+      try {
+        this.write(state, 'anchor', anchor);
+      } catch (error) {
+        slab.dispose();
+        throw error;
+      }
+    }
+    return state;
+  }
+
+  step(config: BaseConfig, hyper: Hyper, updates: VariableUpdate[]): Tensor[] {
+    const count = updates.length;
+    const { inputs, plans } = this;
+    inputs.length = 3 * count + 1;
+    plans.length = count;
+    for (let i = 0; i < count; ++i) {
+      const update = updates[i] as VariableUpdate;
+      const state = update.state as OpState;
+      state.plan.t = update.t;
+      state.plan.n = update.n;
+      state.plan.fromWeights = update.fromWeights;
+      plans[i] = state.plan;
+      inputs[1 + i] = state.slab;
+      inputs[1 + count + i] = update.weights;
+      inputs[1 + 2 * count + i] = update.gradient;
+    }
+    const words = this.encoder.encode(config, hyper, plans);
+    const plan = engine().makeTensor(words, [words.length], 'int32') as Tensor;
+    inputs[0] = plan;
+    if (this.attributes[0]?.value !== count) {
+      // Attributes are part of TensorFlow's kernel cache key: only what is constant over a run goes here.
+      this.attributes = [{ name: 'N', type: this.backend.binding.TF_ATTR_INT, value: count }];
+    }
+    try {
+      return this.backend.executeMultipleOutputs('TfjsFtpStep', this.attributes, inputs, count);
+    } catch (error) {
+      const found = NON_FINITE.exec(error instanceof Error ? error.message : String(error));
+      if (found !== null) throw new NonFiniteGradient(Number(found[1]));
+      throw nativeFailure('the TensorFlow op TfjsFtpStep', error);
+    } finally {
+      plan.dispose();
+      inputs.length = 0;
+    }
+  }
+
+  read(state: VariableState, slot: string): Tensor {
+    const { slab, layout, spec } = state as OpState;
+    const { offset, length } = sectionOf(layout, slot);
+    const shape = slotsOf(spec).find(({ name }) => name === slot)?.shape ?? [length];
+    return onBackend('tensorflow', () => {
+      const range = int64Tensor(offset, length);
+      try {
+        const flat = this.backend.executeSingleOutput('TfjsFtpRead', [], [slab, range]);
+        const shaped = reshape(flat, shape);
+        flat.dispose();
+        return shaped;
+      } catch (error) {
+        throw nativeFailure(`reading '${spec.name}/${slot}'`, error);
+      } finally {
+        range.dispose();
+      }
+    });
+  }
+
+  write(state: VariableState, slot: string, value: Tensor): void {
+    const { slab, layout, spec } = state as OpState;
+    const { offset } = sectionOf(layout, slot);
+    onBackend('tensorflow', () => {
+      const words = int64Tensor(offset);
+      try {
+        this.backend.executeSingleOutput('TfjsFtpWrite', [], [slab, value, words]).dispose();
+      } catch (error) {
+        throw nativeFailure(`writing '${spec.name}/${slot}'`, error);
+      } finally {
+        words.dispose();
+      }
+    });
+  }
+
+  disposeState(state: VariableState): void {
+    (state as OpState).slab.dispose();
+  }
+}
+
+/**
+ * Runs `f` with `name` as the active backend. Tensors that a backend makes are recorded under the active
+ * one, so another backend's state can only be read while it is active. setBackend of a backend that is
+ * initialised already takes effect before it first awaits.
+ */
+function onBackend<T>(name: string, f: () => T): T {
+  const current = engine().backendName;
+  if (current === name) return f();
+  void engine().setBackend(name);
+  try {
+    return f();
+  } finally {
+    void engine().setBackend(current);
+  }
+}

@@ -1,0 +1,395 @@
+/** What the FTP optimizers have in common: the step, its roll-back, state, saving. */
+
+import {
+  clone,
+  dispose,
+  type NamedTensorMap,
+  Optimizer,
+  type Scalar,
+  type serialization,
+  type Tensor,
+  type Variable,
+} from '@tensorflow/tfjs-core';
+import { activeBackend, type Selection, selectImplementation } from '../backends/select.js';
+import {
+  type BaseConfig,
+  type Hyper,
+  type Implementation,
+  type ImplementationName,
+  NonFiniteGradient,
+  slotsOf,
+  type VariableUpdate,
+} from '../backends/types.js';
+import { FtpError } from '../errors.js';
+import { AnchorStore } from '../projection/anchors.js';
+import { disposeWhenCollected } from '../projection/collected.js';
+import { Exclusion } from '../projection/exclude.js';
+import { migrateRecords } from '../projection/migrate.js';
+import { OutputAxes } from '../projection/output_axis.js';
+import {
+  type ConstraintReport,
+  presentVariable,
+  reanchorRecord,
+  reanchorSaved,
+  reportRecords,
+  reportSaved,
+} from '../projection/report.js';
+import {
+  checkNamedTensors,
+  disposeSaved,
+  holdSaved,
+  type NamedTensor,
+  parseIterations,
+  parseSaved,
+  type SavedVariable,
+} from '../projection/saved_state.js';
+import { type StartedRecord, startRecords } from '../projection/start_records.js';
+import { nameIterations, nameRecord, nameSaved, nameUnusedAnchor } from '../projection/state_names.js';
+import { constraintSteps, type VariableRecord } from '../projection/variable_record.js';
+import { collectEntries, type GradientEntry } from './gradient_entries.js';
+import {
+  type FtpOptions,
+  type FtpSettings,
+  type LearningRate,
+  RESTORED,
+  type Restored,
+  resolveFtpOptions,
+} from './options.js';
+
+/** A step that is checked and has its states, but has not changed anything yet. */
+export interface PreparedStep {
+  implementation: Implementation;
+  records: VariableRecord[];
+  updates: VariableUpdate[];
+  started: StartedRecord[];
+}
+
+/**
+ * Base class of the FTP optimizers; use the `ftp.*` factories to make one.
+ *
+ * A step is atomic: on any thrown error weights, state and counters are as before the call. State is keyed
+ * by variable name. It is made at a variable's first step, outlives `tf.tidy`, and is freed by `dispose()`.
+ */
+export abstract class FtpOptimizer extends Optimizer {
+  /** Steps left out because of a gradient that was not finite, with `nonFinite: 'skip'`. */
+  skippedSteps = 0;
+
+  protected readonly settings: FtpSettings;
+  private readonly exclusion: Exclusion;
+  private readonly axes: OutputAxes;
+  private readonly anchors: AnchorStore;
+  private records = new Map<string, VariableRecord>();
+  /** Loaded state of variables that no step has brought yet. */
+  private pending: SavedVariable[] = [];
+  private selection: Selection | null = null;
+  protected disposed = false;
+
+  constructor(options: FtpOptions, known: readonly string[]) {
+    super();
+    this.settings = resolveFtpOptions(options, known);
+    const restored = (options as { [RESTORED]?: Restored })[RESTORED];
+    this.exclusion =
+      restored === undefined ? new Exclusion(options.exclude) : Exclusion.fromConfig(restored.exclusion);
+    this.axes =
+      restored === undefined
+        ? new OutputAxes(options.model, options.outputAxis)
+        : OutputAxes.fromConfig(restored.layouts);
+    this.anchors = new AnchorStore(options.anchors);
+  }
+
+  /** Which state slots there are. */
+  protected abstract baseConfig(): BaseConfig;
+  /** The numbers of the next step; throws where they are out of range. */
+  protected abstract hyper(): Hyper;
+
+  /** The learning rate of the next step. Settable, to a number or to a function of the step. */
+  abstract get learningRate(): number;
+  abstract set learningRate(value: LearningRate);
+
+  /**
+   * What computes the steps: `'tensorflow-gpu'`, `'tensorflow-cpu'`, `'wasm'`, `'cpu'` (fused native steps)
+   * or `'reference'` (tfjs operations). Before the first step: what would run now, under the active
+   * tfjs backend.
+   *
+   * @throws FtpError before the first step, if `implementation: 'native'` was asked for and cannot run.
+   */
+  get implementation(): ImplementationName {
+    return (this.selection ?? selectImplementation(this.settings.implementation)).implementation.name;
+  }
+
+  /**
+   * Updates variables in place of the base optimizer. Entries that are null or undefined, and variables
+   * that are not named, are left alone and keep their state.
+   *
+   * @param gradients by variable name, as a map or an array; they stay the caller's to dispose.
+   * @throws RangeError or TypeError for a gradient of another shape or type; FtpError for variables that
+   *   are unknown, disposed or not float32, for gradients that are not finite, and for failures of the
+   *   native step. Nothing has changed then.
+   */
+  override applyGradients(gradients: NamedTensorMap | NamedTensor[]): void {
+    this.assertUsable();
+    const entries = collectEntries(gradients, this.records);
+    this.anchors.check();
+    const hyper = this.hyper();
+    const step = this.prepare(entries);
+    let outputs: Array<Tensor | null>;
+    try {
+      outputs = this.compute(step, hyper, gradients);
+    } catch (error) {
+      for (const { record } of step.started) step.implementation.disposeState(record.state);
+      if (!(error instanceof NonFiniteGradient)) throw error;
+      if (this.settings.nonFinite === 'skip') {
+        ++this.skippedSteps;
+        return;
+      }
+      const name = step.records[error.index]?.name;
+      throw new FtpError(
+        'NON_FINITE_GRADIENT',
+        `gradient of '${name}' holds NaN or an infinity in step ${this.iterations} (counted from 0); nothing was ` +
+          "changed. nonFinite: 'skip' leaves such steps out, 'ignore' does not look",
+      );
+    }
+    this.commit(step, outputs);
+  }
+
+  /**
+   * Computes gradients of `f` and applies them; as `tf.Optimizer.minimize`, but frees gradients and value
+   * even if the step throws.
+   */
+  override minimize(f: () => Scalar, returnCost = false, varList?: Variable[]): Scalar | null {
+    this.assertUsable();
+    const { value, grads } = this.computeGradients(f, varList);
+    try {
+      this.applyGradients(
+        varList === undefined || varList === null
+          ? grads
+          : varList.map(({ name }) => ({ name, tensor: grads[name] as Tensor })),
+      );
+    } catch (error) {
+      value.dispose();
+      throw error;
+    } finally {
+      dispose(grads);
+    }
+    if (returnCost) return value;
+    value.dispose();
+    return null;
+  }
+
+  /** New weights of the step; null where the variable holds its new value already. */
+  protected compute(
+    step: PreparedStep,
+    hyper: Hyper,
+    _gradients: NamedTensorMap | NamedTensor[],
+  ): Array<Tensor | null> {
+    if (step.updates.length === 0) return [];
+    return step.implementation.step(this.baseConfig(), hyper, step.updates);
+  }
+
+  private prepare(entries: GradientEntry[]): PreparedStep {
+    const { implementation } = this.select();
+    const iterations = this.iterations;
+    const started = startRecords(
+      {
+        implementation,
+        config: this.baseConfig(),
+        exclusion: this.exclusion,
+        axes: this.axes,
+        anchors: this.anchors,
+        pending: this.pending,
+        iterations,
+        started: this.records.size > 0,
+      },
+      entries.filter(({ record }) => record === undefined).map(({ variable }) => variable),
+    );
+    let nextStarted = 0;
+    const records: VariableRecord[] = [];
+    const updates: VariableUpdate[] = [];
+    for (const { variable, gradient, record: known } of entries) {
+      const record = known ?? (started[nextStarted++] as StartedRecord).record;
+      const { update } = record;
+      update.weights = variable;
+      update.gradient = gradient;
+      update.t = record.born === null ? 1 : iterations - record.born + 1;
+      update.n = record.updates + 1;
+      update.fromWeights = update.t === 1 || record.dataId !== variable.dataId;
+      records.push(record);
+      updates.push(update);
+    }
+    return { implementation, records, updates, started };
+  }
+
+  /** The implementation for the active backend; state follows a change of backend. */
+  private select(): Selection {
+    const { selection } = this;
+    const { implementation: choice } = this.settings;
+    if (selection !== null && (choice === 'reference' || selection.backend === activeBackend())) {
+      return selection;
+    }
+    const next = selectImplementation(choice);
+    if (selection !== null) {
+      if (selection.implementation.name === 'reference' && next.implementation.name === 'reference') {
+        next.implementation = selection.implementation; // its state is in tensors, which tfjs moves
+      } else {
+        migrateRecords([...this.records.values()], selection.implementation, next.implementation);
+      }
+    }
+    this.selection = next;
+    return next;
+  }
+
+  /** Takes over the results; nothing here is expected to fail. */
+  private commit({ records, updates, started }: PreparedStep, outputs: Array<Tensor | null>): void {
+    const iterations = this.iterations;
+    for (const { record, saved } of started) {
+      this.records.set(record.name, record);
+      this.anchors.release(record.name);
+      if (saved !== undefined) {
+        this.pending = this.pending.filter((other) => other !== saved);
+        disposeSaved(saved);
+      }
+    }
+    for (let i = 0; i < records.length; ++i) {
+      const record = records[i] as VariableRecord;
+      const variable = (updates[i] as VariableUpdate).weights as Variable;
+      const output = outputs[i] as Tensor | null;
+      if (output !== null) {
+        variable.assign(output);
+        output.dispose();
+      }
+      record.variable = variable;
+      record.dataId = variable.dataId;
+      record.born ??= iterations;
+      ++record.updates;
+    }
+    this.incrementIterations();
+  }
+
+  /**
+   * The constraint of every variable seen so far, in that order.
+   *
+   * @returns gamma, the largest row norm, the mean projection ratio; null for excluded variables.
+   */
+  async constraints(): Promise<ConstraintReport[]> {
+    this.assertUsable();
+    const current = this.selection?.implementation;
+    const records = current === undefined ? [] : reportRecords(current, this.records.values());
+    const [seen, waiting] = await Promise.all([records, reportSaved(this.pending)]);
+    return [...seen, ...waiting];
+  }
+
+  /**
+   * Makes the present weights the anchors and starts the constraints anew, for the next task in continual
+   * learning. The base update's moments are kept. As at the very start, the next step puts every
+   * projected variable back on its (new) anchor, and the one after moves it.
+   *
+   * State of variables that no longer exist is dropped; anchors given for variables that no step has
+   * brought yet are dropped too (they will be anchored where they are then).
+   */
+  reanchor(): void {
+    this.assertUsable();
+    for (const record of [...this.records.values()]) {
+      const { implementation } = this.selection as Selection;
+      const variable = presentVariable(record);
+      if (variable === null) {
+        implementation.disposeState(record.state);
+        this.records.delete(record.name);
+      } else {
+        reanchorRecord(implementation, record, variable);
+      }
+    }
+    this.pending = this.pending.map(reanchorSaved);
+    this.anchors.dispose();
+  }
+
+  /**
+   * The state as named tensors: `iter`, then per variable `<variable>/anchor`, `/deviation`, the base
+   * update's slots, `/norms`, `/constraint` (gamma, its two moments, the last hyper-gradient) and `/steps`.
+   *
+   * @returns copies, the caller's to dispose; those that are dropped instead (as `model.save` does) are freed
+   *   when they are garbage collected.
+   */
+  override async getWeights(): Promise<NamedTensor[]> {
+    this.assertUsable();
+    const weights = [nameIterations(this.iterations)];
+    for (const record of this.records.values()) {
+      const { implementation } = this.selection as Selection;
+      const { state } = record;
+      const slots = slotsOf(state.spec).map(({ name }) => [name, implementation.read(state, name)] as const);
+      weights.push(
+        ...nameRecord(record.name, slots, constraintSteps(record, this.iterations), record.updates),
+      );
+    }
+    for (const saved of this.pending) weights.push(...nameSaved(saved));
+    for (const [name, anchor] of this.anchors.entries()) {
+      if (this.pending.some((saved) => saved.name === name)) continue;
+      weights.push(...nameUnusedAnchor(name, clone(anchor)));
+    }
+    for (const { tensor } of weights) disposeWhenCollected(tensor);
+    return weights;
+  }
+
+  /**
+   * Replaces the whole state by one that {@link getWeights} gave, before the first step or later. Variables are
+   * matched when a step brings them: by name, else by the name without the suffix `_1`, `_2`, ... that tfjs
+   * adds to names in use, by shape and order.
+   *
+   * @param weights copied; they stay the caller's to dispose.
+   * @throws FtpError STATE_MISMATCH, at once or at the next step, if the state does not fit.
+   */
+  override async setWeights(weights: NamedTensor[]): Promise<void> {
+    this.assertUsable();
+    checkNamedTensors(weights);
+    const iterations = await parseIterations(weights);
+    const parsed = await parseSaved(weights.slice(1), this.baseConfig());
+    this.assertUsable();
+    this.replaceState(iterations, holdSaved(parsed));
+  }
+
+  private replaceState(iterations: number, pending: SavedVariable[]): void {
+    this.releaseState();
+    this.pending = pending;
+    this.iterations_ = iterations;
+  }
+
+  private releaseState(): void {
+    for (const { state } of this.records.values()) this.selection?.implementation.disposeState(state);
+    for (const saved of this.pending) disposeSaved(saved);
+    this.records = new Map();
+    this.pending = [];
+  }
+
+  /** Frees the state. Calling it again does nothing; using the optimizer afterwards throws. */
+  override dispose(): void {
+    if (this.disposed) return;
+    this.disposed = true;
+    this.releaseState();
+    this.anchors.dispose();
+  }
+
+  protected assertUsable(): void {
+    if (this.disposed) throw new FtpError('OPTIMIZER_DISPOSED', 'the optimizer was disposed');
+  }
+
+  /** The shared part of getConfig, as JSON. */
+  protected ftpConfig(): serialization.ConfigDict {
+    const { k, constraintLearningRate, constraintBeta1, constraintBeta2 } = this.settings;
+    const { nonFinite, threads, implementation } = this.settings;
+    const names = new Set([
+      ...this.axes.names(),
+      ...this.records.keys(),
+      ...this.pending.map((saved) => saved.name),
+    ]);
+    return {
+      k,
+      constraintLearningRate,
+      constraintBeta1,
+      constraintBeta2,
+      nonFinite,
+      threads: threads === 0 ? null : threads,
+      implementation,
+      exclusion: this.exclusion.toConfig(names),
+      layouts: this.axes.toConfig(),
+    };
+  }
+}

@@ -1,0 +1,114 @@
+/** What the constraints are now, and making the present weights the anchors. */
+
+import { engine, fill, keep, type Tensor, tensor1d, tidy } from '@tensorflow/tfjs-core';
+import type { Implementation } from '../backends/types.js';
+import { disposeSaved, PROJECTION_SLOTS, type SavedVariable } from './saved_state.js';
+import type { VariableRecord } from './variable_record.js';
+
+/** The constraint of one variable. */
+export interface ConstraintReport {
+  /** Name of the variable. */
+  name: string;
+  /** Radius of the ball around the anchor; null for an excluded variable. */
+  gamma: number | null;
+  /** Largest MARS norm among the rows, before projection; null for an excluded variable. */
+  maxNorm: number | null;
+  /** Mean over the rows of clip(gamma / norm, 0, 1): 1 means nothing was cut; null for an excluded variable. */
+  meanRatio: number | null;
+  /** Number of rows. */
+  rows: number;
+  /** Whether the variable is left out of the projection. */
+  excluded: boolean;
+}
+
+/** The report from gamma and the row norms. */
+export function reportOf(name: string, gamma: number, norms: ArrayLike<number>): ConstraintReport {
+  const rows = norms.length;
+  let maxNorm = 0;
+  let ratios = 0;
+  for (let r = 0; r < rows; ++r) {
+    const norm = norms[r] as number;
+    if (!(norm <= maxNorm)) maxNorm = norm; // lets NaN through
+    ratios += norm > 0 ? Math.min(1, Math.max(0, gamma / norm)) : 1;
+  }
+  return { name, gamma, maxNorm, meanRatio: rows > 0 ? ratios / rows : 1, rows, excluded: false };
+}
+
+export function excludedReport(name: string, rows: number): ConstraintReport {
+  return { name, gamma: null, maxNorm: null, meanRatio: null, rows, excluded: true };
+}
+
+async function readReport(name: string, constraint: Tensor, norms: Tensor): Promise<ConstraintReport> {
+  const [gammas, values] = await Promise.all([constraint.data(), norms.data()]);
+  return reportOf(name, gammas[0] as number, values);
+}
+
+/** Reports of all records, in the order in which they were first seen. */
+export async function reportRecords(
+  implementation: Implementation,
+  records: Iterable<VariableRecord>,
+): Promise<ConstraintReport[]> {
+  const pending: Array<ConstraintReport | Promise<ConstraintReport>> = [];
+  for (const { name, state } of records) {
+    if (state.spec.excluded) {
+      pending.push(excludedReport(name, state.spec.layout.rows));
+      continue;
+    }
+    // Copies, taken at once: the report is of one moment even if steps follow before it is read.
+    const constraint = keep(implementation.read(state, 'constraint'));
+    const norms = keep(implementation.read(state, 'norms'));
+    const report = readReport(name, constraint, norms).finally(() => {
+      constraint.dispose();
+      norms.dispose();
+    });
+    pending.push(report);
+  }
+  return Promise.all(pending);
+}
+
+/** Reports of loaded variables that no step has brought yet and that were projected when saved. */
+export async function reportSaved(pending: SavedVariable[]): Promise<ConstraintReport[]> {
+  const reports: Array<Promise<ConstraintReport>> = [];
+  for (const { name, slots } of pending) {
+    const constraint = slots.get('constraint');
+    const norms = slots.get('norms');
+    if (constraint !== undefined && norms !== undefined) reports.push(readReport(name, constraint, norms));
+  }
+  return Promise.all(reports);
+}
+
+/** Whether the record's variable still exists: the object seen last, or another registered under its name. */
+export function presentVariable(record: VariableRecord) {
+  const variable = engine().registeredVariables[record.name];
+  const usable = variable !== undefined && !variable.isDisposed;
+  return usable && String(variable.shape) === String(record.variable.shape) ? variable : null;
+}
+
+/**
+ * Makes the present weights the anchor of a record and starts its constraint anew; the base update's slots
+ * stay. Norms and gamma of a deviation of zero are both 1e-8.
+ */
+export function reanchorRecord(
+  implementation: Implementation,
+  record: VariableRecord,
+  weights: Tensor,
+): void {
+  const { state } = record;
+  record.born = null;
+  record.dataId = null;
+  if (state.spec.excluded) return;
+  tidy(() => {
+    implementation.write(state, 'anchor', weights);
+    implementation.write(state, 'deviation', fill(state.spec.shape, 0));
+    implementation.write(state, 'norms', fill([state.spec.layout.rows], 1e-8));
+    implementation.write(state, 'constraint', tensor1d([1e-8, 0, 0, 0]));
+  });
+}
+
+/** The same for loaded state that waits for its variable: its first step will give the anchor. */
+export function reanchorSaved(saved: SavedVariable): SavedVariable {
+  const dropped = new Map([...saved.slots].filter(([slot]) => PROJECTION_SLOTS.includes(slot)));
+  disposeSaved({ ...saved, slots: dropped });
+  const slots = new Map([...saved.slots].filter(([slot]) => !dropped.has(slot)));
+  return { ...saved, t: 0, slots };
+}

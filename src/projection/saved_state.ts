@@ -1,0 +1,265 @@
+/**
+ * An optimizer's state as named tensors, `<variable>/<slot>`, and back. What was loaded waits under its saved
+ * names until a step brings the variables.
+ */
+
+import { clone, keep, type Tensor, type Variable } from '@tensorflow/tfjs-core';
+import {
+  type BaseConfig,
+  type Implementation,
+  type StateSpec,
+  slotsOf,
+  type VariableState,
+} from '../backends/types.js';
+import { FtpError } from '../errors.js';
+import { describe } from '../validate.js';
+import { findByName } from './names.js';
+
+/** As tfjs's own: a tensor with the name under which it is saved. */
+export interface NamedTensor {
+  name: string;
+  tensor: Tensor;
+}
+
+/** The loaded state of one variable. */
+export interface SavedVariable {
+  name: string;
+  /** Steps of the constraint; 0: not started. */
+  t: number;
+  /** Updates of the variable. */
+  n: number;
+  slots: Map<string, Tensor>;
+}
+
+export const PROJECTION_SLOTS = ['anchor', 'deviation', 'norms', 'constraint'];
+const BASE_SLOTS = ['m', 'v', 'vmax', 'momentum'];
+
+function mismatch(message: string): FtpError {
+  return new FtpError('STATE_MISMATCH', message);
+}
+
+/** Splits `<variable>/<slot>` at the last slash. */
+function splitName(name: string): { variable: string; slot: string } {
+  const at = name.lastIndexOf('/');
+  const slot = name.slice(at + 1);
+  if (at < 0 || ![...PROJECTION_SLOTS, ...BASE_SLOTS, 'steps'].includes(slot)) {
+    throw mismatch(
+      `setWeights got '${name}', which is not part of an FTP optimizer's state ` +
+        `(<variable>/${[...PROJECTION_SLOTS, ...BASE_SLOTS, 'steps'].join(', <variable>/')})`,
+    );
+  }
+  return { variable: name.slice(0, at), slot };
+}
+
+/** Slots that the base update of `config` needs. */
+function baseSlots(config: BaseConfig): string[] {
+  const spec = { name: '', shape: [], layout: { outer: 1, rows: 1, inner: 1 }, excluded: true, config };
+  return slotsOf(spec).map((slot) => slot.name);
+}
+
+/** Checks that the slots of one variable belong together and to this optimizer. */
+function checkVariable(saved: SavedVariable, config: BaseConfig): void {
+  const { name, slots, t, n } = saved;
+  const expected = baseSlots(config);
+  for (const slot of BASE_SLOTS) {
+    if (slots.has(slot) && !expected.includes(slot)) {
+      throw mismatch(
+        `saved state has '${name}/${slot}', which this optimizer does not use: it was saved by another optimizer or with other options`,
+      );
+    }
+    if (!slots.has(slot) && expected.includes(slot) && n > 0) {
+      throw mismatch(
+        `saved state lacks '${name}/${slot}': it was saved by another optimizer or with other options`,
+      );
+    }
+  }
+  const present = PROJECTION_SLOTS.filter((slot) => slots.has(slot));
+  const anchorOnly = t === 0 && present.length === 1 && present[0] === 'anchor';
+  if (present.length !== 0 && present.length !== PROJECTION_SLOTS.length && !anchorOnly) {
+    const lacking = PROJECTION_SLOTS.filter((slot) => !slots.has(slot));
+    throw mismatch(`saved state of '${name}' lacks ${lacking.join(', ')}`);
+  }
+  const constraint = slots.get('constraint');
+  if (constraint !== undefined && constraint.size !== 4) {
+    throw mismatch(`'${name}/constraint' must have shape [4], got [${constraint.shape}]`);
+  }
+  const shape = shapeOf(saved);
+  for (const [slot, tensor] of slots) {
+    if (tensor.dtype !== 'float32') {
+      throw mismatch(`'${name}/${slot}' must be float32, got ${tensor.dtype}`);
+    }
+    if (slot !== 'norms' && slot !== 'constraint' && String(tensor.shape) !== String(shape)) {
+      throw mismatch(`'${name}/${slot}' has shape [${tensor.shape}], but others of '${name}' [${shape}]`);
+    }
+  }
+}
+
+/** Shape of the variable, null where no slot tells. */
+function shapeOf(saved: SavedVariable): number[] | null {
+  for (const slot of ['anchor', ...BASE_SLOTS]) {
+    const tensor = saved.slots.get(slot);
+    if (tensor !== undefined) return tensor.shape;
+  }
+  return null;
+}
+
+/**
+ * Groups named tensors by variable and checks them. The slots of the result are the caller's own tensors:
+ * {@link holdSaved} before keeping them.
+ */
+export async function parseSaved(weights: NamedTensor[], config: BaseConfig): Promise<SavedVariable[]> {
+  const byName = new Map<string, SavedVariable>();
+  const steps = new Map<string, Tensor>();
+  for (const { name, tensor } of weights) {
+    const { variable, slot } = splitName(name);
+    let saved = byName.get(variable);
+    if (saved === undefined) {
+      saved = { name: variable, t: 0, n: 0, slots: new Map() };
+      byName.set(variable, saved);
+    }
+    const target = slot === 'steps' ? steps : saved.slots;
+    const key = slot === 'steps' ? variable : slot;
+    if (target.has(key)) throw mismatch(`setWeights got '${name}' twice`);
+    target.set(key, tensor);
+  }
+  for (const saved of byName.values()) {
+    const tensor = steps.get(saved.name);
+    if (tensor === undefined || tensor.size !== 2) {
+      const came = tensor === undefined ? 'none' : `shape [${tensor.shape}]`;
+      throw mismatch(
+        `saved state of '${saved.name}' must have '${saved.name}/steps' of shape [2], got ${came}`,
+      );
+    }
+    const [t, n] = await tensor.data();
+    saved.t = t as number;
+    saved.n = n as number;
+    checkVariable(saved, config);
+  }
+  return [...byName.values()];
+}
+
+/** The iteration count that starts every list of optimizer weights. */
+export async function parseIterations(weights: NamedTensor[]): Promise<number> {
+  const first = weights[0];
+  if (first === undefined || first.name !== 'iter' || first.tensor.size !== 1) {
+    const came = first === undefined ? 'an empty list' : `'${first.name}' first`;
+    throw mismatch(`optimizer weights must start with the scalar 'iter', got ${came}`);
+  }
+  const iterations = (await first.tensor.data())[0] as number;
+  if (!Number.isInteger(iterations) || iterations < 0) {
+    throw mismatch(`'iter' must be a whole number >= 0, got ${iterations}`);
+  }
+  return iterations;
+}
+
+/** Checks the argument of setWeights. */
+export function checkNamedTensors(weights: unknown): NamedTensor[] {
+  if (!Array.isArray(weights)) {
+    throw new TypeError(`setWeights takes an array of {name, tensor}, got ${describe(weights)}`);
+  }
+  for (const [i, entry] of weights.entries()) {
+    const { name, tensor } = (entry ?? {}) as Partial<NamedTensor>;
+    if (typeof name !== 'string' || typeof tensor?.data !== 'function') {
+      throw new TypeError(
+        `setWeights takes an array of {name, tensor}, got ${describe(entry)} at position ${i}`,
+      );
+    }
+  }
+  return weights as NamedTensor[];
+}
+
+/** The same state on tensors of our own. */
+export function holdSaved(variables: SavedVariable[]): SavedVariable[] {
+  return variables.map((saved) => ({
+    ...saved,
+    slots: new Map([...saved.slots].map(([slot, tensor]) => [slot, keep(clone(tensor))])),
+  }));
+}
+
+export function disposeSaved(saved: SavedVariable): void {
+  for (const tensor of saved.slots.values()) tensor.dispose();
+}
+
+/**
+ * Finds the loaded state for each of `variables`: equal names first, then names without tfjs's suffix, in
+ * order and by shape.
+ *
+ * @throws FtpError STATE_MISMATCH if a name is found with another shape only.
+ */
+export function matchSaved(pending: SavedVariable[], variables: Variable[]): Map<Variable, SavedVariable> {
+  const matched = new Map<Variable, SavedVariable>();
+  if (pending.length === 0) return matched;
+  const taken = new Set<SavedVariable>();
+  const fits = (saved: SavedVariable, shape: number[]) => {
+    const savedShape = shapeOf(saved);
+    return savedShape === null || String(savedShape) === String(shape);
+  };
+  const take = (variable: Variable, saved: SavedVariable | undefined) => {
+    if (saved === undefined) return;
+    matched.set(variable, saved);
+    taken.add(saved);
+  };
+  for (const variable of variables) {
+    take(
+      variable,
+      pending.find((saved) => saved.name === variable.name && fits(saved, variable.shape)),
+    );
+  }
+  for (const variable of variables) {
+    if (matched.has(variable)) continue;
+    const accept = (saved: SavedVariable) => !taken.has(saved) && fits(saved, variable.shape);
+    take(
+      variable,
+      findByName(pending, (saved) => saved.name, variable.name, accept),
+    );
+    const sameName = pending.find((saved) => saved.name === variable.name);
+    if (!matched.has(variable) && sameName !== undefined) {
+      throw mismatch(
+        `saved state of '${variable.name}' has shape [${shapeOf(sameName)}], the variable [${variable.shape}]`,
+      );
+    }
+  }
+  return matched;
+}
+
+/**
+ * State made from loaded slots.
+ *
+ * @param fallback anchor where none was loaded.
+ * @throws FtpError STATE_MISMATCH if it was saved with another exclusion or other rows.
+ */
+export function restoreState(
+  implementation: Implementation,
+  spec: StateSpec,
+  saved: SavedVariable,
+  fallback: Tensor,
+): VariableState {
+  const projected = saved.slots.has('anchor');
+  if (spec.excluded && projected) {
+    throw mismatch(`'${spec.name}' was projected when its state was saved, but is excluded now`);
+  }
+  if (!spec.excluded && !projected && saved.t > 0) {
+    throw mismatch(`'${spec.name}' was excluded when its state was saved, but is projected now`);
+  }
+  const norms = saved.slots.get('norms');
+  if (norms !== undefined && norms.size !== spec.layout.rows) {
+    throw mismatch(
+      `'${spec.name}' had ${norms.size} rows when its state was saved, and has ${spec.layout.rows} now: ` +
+        'give the same model or outputAxis',
+    );
+  }
+  const state = implementation.createState(
+    spec,
+    spec.excluded ? null : (saved.slots.get('anchor') ?? fallback),
+  );
+  try {
+    for (const { name } of slotsOf(spec)) {
+      const value = saved.slots.get(name);
+      if (value !== undefined && name !== 'anchor') implementation.write(state, name, value);
+    }
+  } catch (error) {
+    implementation.disposeState(state);
+    throw error;
+  }
+  return state;
+}

@@ -1,0 +1,124 @@
+/** Makes the records of variables that a step sees for the first time. */
+
+import type { Variable } from '@tensorflow/tfjs-core';
+import {
+  abs,
+  add,
+  all,
+  clipByValue,
+  div,
+  lessEqual,
+  mul,
+  reshape,
+  slice,
+  stack,
+  sub,
+  tidy,
+} from '@tensorflow/tfjs-core';
+import type { BaseConfig, Implementation, StateSpec } from '../backends/types.js';
+import { FtpError } from '../errors.js';
+import type { AnchorStore } from './anchors.js';
+import type { Exclusion } from './exclude.js';
+import type { OutputAxes } from './output_axis.js';
+import { matchSaved, restoreState, type SavedVariable } from './saved_state.js';
+import { newRecord, type VariableRecord } from './variable_record.js';
+
+/** A new record, and the loaded state that it was made from. */
+export interface StartedRecord {
+  record: VariableRecord;
+  saved: SavedVariable | undefined;
+}
+
+/** Where records take their settings from. */
+export interface RecordSources {
+  implementation: Implementation;
+  config: BaseConfig;
+  exclusion: Exclusion;
+  axes: OutputAxes;
+  anchors: AnchorStore;
+  pending: SavedVariable[];
+  /** Steps of the optimizer so far. */
+  iterations: number;
+  /** Whether there are records already. */
+  started: boolean;
+}
+
+/** Smallest normal float32: backends may flush smaller numbers to zero. */
+const SMALLEST_NORMAL = 1.1754943508222875e-38;
+
+/** Records for `variables`; on an error none are left behind. */
+export function startRecords(sources: RecordSources, variables: Variable[]): StartedRecord[] {
+  if (variables.length === 0) return [];
+  const { pending } = sources;
+  const matched = matchSaved(pending, variables);
+  if (pending.length > 0 && matched.size === 0 && !sources.started) {
+    const names = (list: Array<{ name: string }>) =>
+      list
+        .slice(0, 4)
+        .map(({ name }) => `'${name}'`)
+        .join(', ') + (list.length > 4 ? ', ...' : '');
+    throw new FtpError(
+      'STATE_MISMATCH',
+      `the loaded state is of ${names(pending)}, none of which is among the variables of this step: ${names(variables)}`,
+    );
+  }
+  const started: StartedRecord[] = [];
+  try {
+    for (const variable of variables) {
+      const saved = matched.get(variable);
+      started.push({ record: startRecord(sources, variable, saved), saved });
+    }
+    continueFromState(sources.implementation, started);
+    return started;
+  } catch (error) {
+    for (const { record } of started) sources.implementation.disposeState(record.state);
+    throw error;
+  }
+}
+
+function startRecord(
+  sources: RecordSources,
+  variable: Variable,
+  saved: SavedVariable | undefined,
+): VariableRecord {
+  const { implementation, config, exclusion, axes, anchors, iterations } = sources;
+  const { name, shape } = variable;
+  const excluded = exclusion.matches(name);
+  const spec: StateSpec = { name, shape, layout: axes.layoutOf(name, shape), excluded, config };
+  const anchor = anchors.get(name, shape) ?? variable;
+  if (saved === undefined) {
+    return newRecord(variable, implementation.createState(spec, excluded ? null : anchor));
+  }
+  const record = newRecord(variable, restoreState(implementation, spec, saved, anchor));
+  record.updates = saved.n;
+  record.born = saved.t === 0 ? null : iterations - saved.t;
+  return record;
+}
+
+/**
+ * Lets loaded variables go on from their stored deviation where their weights are the ones that the
+ * saving optimizer left, A + clip(gamma / n, 0, 1) C: so that loading and continuing gives the same bits
+ * as not having stopped. Weights that differ count as assigned from outside.
+ */
+function continueFromState(implementation: Implementation, started: StartedRecord[]): void {
+  const candidates = started
+    .filter(({ record, saved }) => saved !== undefined && record.born !== null && !record.state.spec.excluded)
+    .map(({ record }) => record);
+  if (candidates.length === 0) return;
+  const unchanged = tidy(() =>
+    stack(candidates.map((record) => isWhereLeft(implementation, record))).dataSync(),
+  );
+  for (const [i, record] of candidates.entries()) {
+    if (unchanged[i] !== 0) record.dataId = record.variable.dataId;
+  }
+}
+
+function isWhereLeft(implementation: Implementation, { state, variable }: VariableRecord) {
+  const { outer, rows, inner } = state.spec.layout;
+  const read = (slot: string) => implementation.read(state, slot);
+  const see = (slot: string) => reshape(read(slot), [outer, rows, inner]);
+  const gamma = slice(read('constraint'), [0], [1]);
+  const ratio = clipByValue(div(gamma, reshape(read('norms'), [1, rows, 1])), 0, 1);
+  const left = add(see('anchor'), mul(ratio, see('deviation')));
+  return all(lessEqual(abs(sub(reshape(variable, [outer, rows, inner]), left)), SMALLEST_NORMAL));
+}
