@@ -56,6 +56,9 @@ export async function setupTensorflow(options = {}) {
     say(
       `TensorFlow ${tensorflow} is ready under ${packageName} ${found.version} (${detail}, ${seconds(start)})`,
     );
+    if (Number.parseInt(process.versions.node, 10) >= 23 && found.version === '4.22.0') {
+      say(`under Node ${process.versions.node} a program must load tfjs-ftp/compat beside ${packageName}`);
+    }
     return { packageName, directory, tensorflow, source, changed };
   };
 
