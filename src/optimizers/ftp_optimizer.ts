@@ -23,11 +23,11 @@ import {
 import { FtpError } from '../errors.js';
 import { AnchorStore } from '../projection/anchors.js';
 import { disposeWhenCollected } from '../projection/collected.js';
+import type { ConstraintReport } from '../projection/constraint_report.js';
 import { Exclusion } from '../projection/exclude.js';
 import { migrateRecords } from '../projection/migrate.js';
 import { OutputAxes } from '../projection/output_axis.js';
 import {
-  type ConstraintReport,
   presentVariable,
   reanchorRecord,
   reanchorSaved,

@@ -8,10 +8,10 @@ import type { serialization } from '@tensorflow/tfjs-core';
 import { describe } from '../validate.js';
 import { findByName } from './names.js';
 import {
-  defaultLayout,
   layoutOfAxis,
   layoutOfLastTwoAxes,
   type RowLayout,
+  rowLayoutByRank,
   sameLayout,
 } from './row_layout.js';
 
@@ -54,11 +54,11 @@ interface WeightLike {
 /** Rows of one weight of a layer of class `className`; `weight` is its name within the layer. */
 function layoutInLayer(className: string, weight: string, name: string, shape: number[]): RowLayout {
   const rank = shape.length;
-  if (rank < 2) return defaultLayout(shape);
+  if (rank < 2) return rowLayoutByRank(shape);
   if (/^Conv[23]DTranspose$/.test(className) && weight === 'kernel') return layoutOfAxis(name, shape, -2);
   if (weight === 'depthwise_kernel') return layoutOfLastTwoAxes(shape);
   if (className === 'Embedding' && weight === 'embeddings') return layoutOfAxis(name, shape, 0);
-  return defaultLayout(shape);
+  return rowLayoutByRank(shape);
 }
 
 /** Collects the layouts of all weights under `node`: nested models, wrappers, RNN cells, then its own. */
@@ -127,7 +127,7 @@ export class OutputAxes {
       if (found !== undefined && same(found)) return found.layout;
     }
     const saved = findByName(this.saved, (candidate) => candidate.name, name, same);
-    return saved?.layout ?? defaultLayout(shape);
+    return saved?.layout ?? rowLayoutByRank(shape);
   }
 
   private walkModel(): void {
@@ -149,7 +149,7 @@ export class OutputAxes {
     }
     for (const entry of this.used.values()) all.set(entry.name, entry);
     return [...all.values()]
-      .filter(({ shape, layout }) => !sameLayout(layout, defaultLayout(shape)))
+      .filter(({ shape, layout }) => !sameLayout(layout, rowLayoutByRank(shape)))
       .map(({ name, shape, layout: { outer, rows, inner } }) => ({
         name,
         shape,

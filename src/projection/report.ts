@@ -2,41 +2,9 @@
 
 import { engine, fill, keep, type Tensor, tensor1d, tidy } from '@tensorflow/tfjs-core';
 import type { Implementation } from '../backends/types.js';
+import { type ConstraintReport, excludedReport, reportOf } from './constraint_report.js';
 import { disposeSaved, PROJECTION_SLOTS, type SavedVariable } from './saved_state.js';
 import type { VariableRecord } from './variable_record.js';
-
-/** The constraint of one variable. */
-export interface ConstraintReport {
-  /** Name of the variable. */
-  name: string;
-  /** Radius of the ball around the anchor; null for an excluded variable. */
-  gamma: number | null;
-  /** Largest MARS norm among the rows, before projection; null for an excluded variable. */
-  maxNorm: number | null;
-  /** Mean over the rows of clip(gamma / norm, 0, 1): 1 means nothing was cut; null for an excluded variable. */
-  meanRatio: number | null;
-  /** Number of rows. */
-  rows: number;
-  /** Whether the variable is left out of the projection. */
-  excluded: boolean;
-}
-
-/** The report from gamma and the row norms. */
-export function reportOf(name: string, gamma: number, norms: ArrayLike<number>): ConstraintReport {
-  const rows = norms.length;
-  let maxNorm = 0;
-  let ratios = 0;
-  for (let r = 0; r < rows; ++r) {
-    const norm = norms[r] as number;
-    if (!(norm <= maxNorm)) maxNorm = norm; // lets NaN through
-    ratios += norm > 0 ? Math.min(1, Math.max(0, gamma / norm)) : 1;
-  }
-  return { name, gamma, maxNorm, meanRatio: rows > 0 ? ratios / rows : 1, rows, excluded: false };
-}
-
-export function excludedReport(name: string, rows: number): ConstraintReport {
-  return { name, gamma: null, maxNorm: null, meanRatio: null, rows, excluded: true };
-}
 
 async function readReport(name: string, constraint: Tensor, norms: Tensor): Promise<ConstraintReport> {
   const [gammas, values] = await Promise.all([constraint.data(), norms.data()]);

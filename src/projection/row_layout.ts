@@ -47,7 +47,7 @@ export function layoutOfLastTwoAxes(shape: readonly number[]): RowLayout {
 }
 
 /** Rows along the last axis; rank 0 and 1 are a single row. */
-export function defaultLayout(shape: readonly number[]): RowLayout {
+export function rowLayoutByRank(shape: readonly number[]): RowLayout {
   if (shape.length < 2) return singleRow(shape);
   return { outer: product(shape.slice(0, -1)), rows: shape[shape.length - 1] as number, inner: 1 };
 }
