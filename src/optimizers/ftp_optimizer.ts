@@ -134,7 +134,7 @@ export abstract class FtpOptimizer extends Optimizer {
     const step = this.prepare(entries);
     let outputs: Array<Tensor | null>;
     try {
-      outputs = this.compute(step, hyper, gradients);
+      outputs = this.compute(step, hyper);
     } catch (error) {
       for (const { record } of step.started) step.implementation.disposeState(record.state);
       if (!(error instanceof NonFiniteGradient)) throw error;
@@ -177,11 +177,7 @@ export abstract class FtpOptimizer extends Optimizer {
   }
 
   /** New weights of the step; null where the variable holds its new value already. */
-  protected compute(
-    step: PreparedStep,
-    hyper: Hyper,
-    _gradients: NamedTensorMap | NamedTensor[],
-  ): Array<Tensor | null> {
+  protected compute(step: PreparedStep, hyper: Hyper): Array<Tensor | null> {
     if (step.updates.length === 0) return [];
     return step.implementation.step(this.baseConfig(), hyper, step.updates);
   }
@@ -338,18 +334,23 @@ export abstract class FtpOptimizer extends Optimizer {
    * @throws FtpError STATE_MISMATCH, at once or at the next step, if the state does not fit.
    */
   override async setWeights(weights: NamedTensor[]): Promise<void> {
+    const commit = await this.parseState(weights);
+    commit();
+  }
+
+  /** Reads and checks a whole state; the result puts it in place. */
+  protected async parseState(weights: NamedTensor[]): Promise<() => void> {
     this.assertUsable();
     checkNamedTensors(weights);
     const iterations = await parseIterations(weights);
     const parsed = await parseSaved(weights.slice(1), this.baseConfig());
-    this.assertUsable();
-    this.replaceState(iterations, holdSaved(parsed));
-  }
-
-  private replaceState(iterations: number, pending: SavedVariable[]): void {
-    this.releaseState();
-    this.pending = pending;
-    this.iterations_ = iterations;
+    return () => {
+      this.assertUsable();
+      const pending = holdSaved(parsed);
+      this.releaseState();
+      this.pending = pending;
+      this.iterations_ = iterations;
+    };
   }
 
   private releaseState(): void {

@@ -3,7 +3,6 @@ import {
   add,
   clone,
   keep,
-  type NamedTensorMap,
   Optimizer,
   reshape,
   serialization,
@@ -20,6 +19,7 @@ import {
   type Implementation,
   NonFiniteGradient,
   type VariableState,
+  type VariableUpdate,
 } from '../backends/types.js';
 import { FtpError } from '../errors.js';
 import { checkNamedTensors, type NamedTensor, PROJECTION_SLOTS } from '../projection/saved_state.js';
@@ -52,6 +52,8 @@ export class FtpWrapOptimizer extends FtpOptimizer {
 
   /** The optimizer that proposes the updates; owned by this one, which disposes it. */
   readonly base: Optimizer;
+  /** Variables in the order in which the base optimizer first saw them; tfjs's optimizers keep state by position. */
+  private positions: string[] = [];
 
   constructor(base: Optimizer, options: FtpWrapOptions = {}) {
     super(options, FTP_KEYS);
@@ -101,11 +103,22 @@ export class FtpWrapOptimizer extends FtpOptimizer {
     else base.learningRate = value;
   }
 
-  protected override compute(
-    step: PreparedStep,
-    hyper: Hyper,
-    gradients: NamedTensorMap | NamedTensor[],
-  ): Array<Tensor | null> {
+  /**
+   * The gradients with one entry for every variable seen so far, null where there is none on this step: a
+   * variable that is left out must not move the others to the state of their neighbours.
+   */
+  private positioned({ records, updates, started }: PreparedStep): NamedTensor[] {
+    for (const { record, saved } of started) {
+      const known = saved === undefined ? -1 : this.positions.indexOf(saved.name);
+      if (known >= 0) this.positions[known] = record.name;
+    }
+    const given = new Map(records.map(({ name }, i) => [name, (updates[i] as VariableUpdate).gradient]));
+    const known = new Set(this.positions);
+    for (const name of given.keys()) if (!known.has(name)) this.positions.push(name);
+    return this.positions.map((name) => ({ name, tensor: (given.get(name) ?? null) as Tensor }));
+  }
+
+  protected override compute(step: PreparedStep, hyper: Hyper): Array<Tensor | null> {
     const { implementation, updates } = step;
     if (this.settings.nonFinite !== 'ignore') {
       const index = findNonFinite(updates.map(({ gradient }) => gradient));
@@ -114,7 +127,7 @@ export class FtpWrapOptimizer extends FtpOptimizer {
     const before = updates.map(({ weights }) => keep(clone(weights)));
     const reformed: ReformedDeviation[] = [];
     try {
-      this.base.applyGradients(gradients as NamedTensorMap);
+      this.base.applyGradients(this.positioned(step));
       const projected = updates.filter(({ state }) => !state.spec.excluded);
       for (const update of projected) {
         if (update.fromWeights && update.t > 1) {
@@ -157,8 +170,15 @@ export class FtpWrapOptimizer extends FtpOptimizer {
         `saved state lacks the base optimizer's part ('${BASE_PREFIX}iter', ...)`,
       );
     }
-    await super.setWeights(own);
+    const commit = await this.parseState(own);
     await this.base.setWeights(base);
+    commit();
+    const names = (slot: string) =>
+      own.filter(({ name }) => name.endsWith(slot)).map(({ name }) => name.slice(0, -slot.length));
+    // A variable with an anchor alone was not in any step yet.
+    const deviated = new Set(names('/deviation'));
+    const unseen = new Set(names('/anchor').filter((name) => !deviated.has(name)));
+    this.positions = names('/steps').filter((name) => !unseen.has(name));
   }
 
   /** Options and the base optimizer's class and configuration, as JSON. */
