@@ -34,6 +34,8 @@ export interface ReplayGroup {
   optimizer: 'sgdp' | 'adamp';
   options: GoldenOptions;
   variables: ReplayVariable[];
+  /** of the native step; default: its own */
+  threads?: number;
 }
 
 /** What an implementation shows of one variable after a step. Slots carry the library's names. */
@@ -74,6 +76,8 @@ export interface ReplayResult {
   finalWeights: Map<string, Float32Array>;
   /** violations of "a variable without a gradient is left alone, bit for bit" */
   moved: string[];
+  /** violations of "t counts steps since the first gradient, n updates" */
+  miscounted: string[];
 }
 
 const SLOT_NAMES = {
@@ -103,6 +107,8 @@ export async function replayGolden(
   golden: GoldenCase,
   layout: LayoutName,
   start: StartReplay,
+  /** slots that the implementation has; default: all */
+  ownSlots: readonly Slot[] = Object.values(SLOT_NAMES),
 ): Promise<ReplayResult> {
   const params = new Map(golden.params.map((param) => [param.name, param]));
   const paramOf = (name: string) => {
@@ -125,6 +131,9 @@ export async function replayGolden(
     const collector = new MeasureCollector();
     const moved: string[] = [];
     let stepsCompared = 0;
+    const born = new Map<string, number>();
+    const updates = new Map<string, number>();
+    const miscounted: string[] = [];
     let state = await replay.read();
     for (const step of golden.steps) {
       const before = state;
@@ -136,6 +145,16 @@ export async function replayGolden(
       for (const [name, gradient] of step.grads) {
         if (!gradient && !sameState(before.get(name), state.get(name)))
           moved.push(`${name} at step ${step.step}`);
+      }
+      for (const [name, gradient] of step.grads) {
+        if (gradient) {
+          if (!born.has(name)) born.set(name, step.step);
+          updates.set(name, (updates.get(name) ?? 0) + 1);
+        }
+        const first = born.get(name);
+        const [t, n] = state.get(name)?.steps ?? [0, 0];
+        const known = first === undefined ? 0 : step.step - first + 1;
+        if (t !== known || n !== (updates.get(name) ?? 0)) miscounted.push(`${name} at step ${step.step}`);
       }
       const expected = golden.expected.find((entry) => entry.step === step.step);
       if (!expected) continue;
@@ -167,10 +186,11 @@ export async function replayGolden(
     const measures = collector.finish();
     return {
       measures,
-      ...compareFinal(golden, state, back),
+      ...compareFinal(golden, state, back, ownSlots),
       stepsCompared,
       finalWeights: new Map([...state].map(([name, present]) => [name, back(name, present.weights)])),
       moved,
+      miscounted,
     };
   } finally {
     replay.dispose();
@@ -185,6 +205,7 @@ function compareFinal(
   golden: GoldenCase,
   state: Map<string, ReplayState>,
   back: (name: string, data: Float32Array) => Float32Array,
+  ownSlots: readonly Slot[],
 ) {
   let finalSlots = 0;
   const slotsCompared = new Set<Slot>();
@@ -192,6 +213,7 @@ function compareFinal(
     const present = state.get(name);
     for (const [torchName, expected] of Object.entries(slots) as [keyof typeof SLOT_NAMES, Float32Array][]) {
       const slot = SLOT_NAMES[torchName];
+      if (!ownSlots.includes(slot)) continue;
       const values = present?.slots[slot];
       if (!values) throw new Error(`${golden.name}: no ${slot} of ${name} at the end`);
       const { params_rel, deviation_rel } = golden.tolerance;

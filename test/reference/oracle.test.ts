@@ -86,6 +86,7 @@ describe.each(names)('oracle on %s', (name) => {
       expect(result.finalSlots).toBeLessThanOrEqual(1);
       expect(result.slotsCompared.size).toBeGreaterThan(0);
       expect(result.moved).toEqual([]);
+      expect(result.miscounted).toEqual([]);
     },
   );
 
