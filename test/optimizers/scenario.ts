@@ -55,7 +55,7 @@ const shapes: fc.Arbitrary<number[]> = fc.oneof(
     .array(fc.constantFrom(1, 1, 2, 3, 5, 7, 8, 13, 15, 16, 17, 31, 63, 64, 65), { maxLength: 4 })
     .filter((shape) => sizeOf(shape) <= MAX_SIZE),
   fc.array(fc.integer({ min: 1, max: 20 }), { maxLength: 4 }).filter((shape) => sizeOf(shape) <= MAX_SIZE),
-  fc.constantFrom(
+  fc.constantFrom<number[][]>(
     [4095],
     [4096],
     [4097],
