@@ -14,7 +14,9 @@ enum class Walk : int32_t { kRows, kColumns };
 constexpr int64_t kMinRowLength = 16;          // shorter rows are walked as columns
 constexpr int64_t kRowChunkElements = 32768;   // target size of a chunk of whole rows
 constexpr int64_t kLongRow = 2 * kRowChunkElements;  // longer rows are cut into pieces
-constexpr int64_t kColumnChunkElements = 131072;
+constexpr int64_t kColumnChunkElements = 32768;
+// Fewest lines a stripe: a stripe's sums (8 bytes a column) stay a small share of what it moves.
+constexpr int64_t kMinStripe = 32;
 constexpr int64_t kColumnBlock = 8192;         // widest block of columns in a chunk
 constexpr int64_t kPlainChunkElements = 65536;  // of element-wise passes
 
@@ -80,7 +82,7 @@ inline Partition MakePartition(int64_t outer, int64_t rows, int64_t inner) {
   p.columns = rows * inner;
   p.column_block = AtMost(p.columns, kColumnBlock);
   p.column_blocks = CeilDiv(p.columns, p.column_block);
-  p.stripe = AtMost(AtLeast(kColumnChunkElements / p.column_block, 1), outer);
+  p.stripe = AtMost(AtLeast(kColumnChunkElements / p.column_block, kMinStripe), outer);
   p.stripes = CeilDiv(outer, p.stripe);
   p.chunks = p.stripes * p.column_blocks;
   return p;

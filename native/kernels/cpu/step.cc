@@ -28,7 +28,8 @@ namespace {
 constexpr int64_t kSmallVariable = 65536;
 // Below this much work in all, waking other threads costs more than it gains.
 constexpr int64_t kSerialElements = 32768;
-// Outputs from this size on are written past the caches: they will not be read back from them.
+// Steps over this many elements write their outputs past the caches: by the time a model of that
+// size reads its weights again, they would have left the caches anyway.
 constexpr int64_t kStreamElements = 1 << 20;
 // Columns whose stripes are added up by one call.
 constexpr int64_t kFinishColumns = 2048;
@@ -81,7 +82,7 @@ void PointScratch(Work* work, double* scratch) {
   args.chunk_max = args.chunk_h + AtLeast(p.chunks, groups);
 }
 
-Work Prepare(const StepOptions& options, const VariableStep& variable) {
+Work Prepare(const StepOptions& options, const VariableStep& variable, bool stream) {
   Work work;
   PassArgs& args = work.args;
   args = PassArgs{};
@@ -91,7 +92,7 @@ Work Prepare(const StepOptions& options, const VariableStep& variable) {
   args.nesterov = options.nesterov;
   args.first_update = variable.n == 1;
   args.decays = options.weight_decay != 0.0 && options.base != BaseUpdate::kProposal;
-  args.stream = variable.size() >= kStreamElements;
+  args.stream = stream;
   args.adamw = MakeAdamW(options, variable.n);
   args.sgd = MakeSgd(options);
   args.weights = variable.weights;
@@ -265,7 +266,7 @@ StepResult RunStep(const StepOptions& options, const VariableStep* variables, in
     if (options.base == BaseUpdate::kProposal && variables[i].excluded) {
       return {StepStatus::kUnsupported, i};
     }
-    Work work = Prepare(options, variables[i]);
+    Work work = Prepare(options, variables[i], elements >= kStreamElements);
     if (work.constraint != nullptr) {
       work.scratch = scratch;
       scratch += ScratchDoubles(work);

@@ -11,7 +11,7 @@ namespace tfjs_ftp {
 namespace {
 
 // Columns handled at a time: their ratios, inverse norms and sums stay in the first-level cache.
-constexpr int64_t kColumnTile = 1024;
+constexpr int64_t kColumnTile = 4096;
 
 // A chunk's lines and columns.
 struct ColumnRange {
