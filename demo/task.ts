@@ -1,0 +1,23 @@
+/** What is compared on: a model with a new head, images to train on, and image sets to test on. */
+import type { ImageFolderDataset } from 'tfjs-ftp/data';
+import type { EvaluationSet } from './evaluation.js';
+import type { TransferModel } from './transfer.js';
+
+export interface Task {
+  /** One sentence for the header. */
+  title: string;
+  transfer: TransferModel;
+  classNames: readonly string[];
+  /** Number of training images. */
+  trainingImages: number;
+  /** A fresh pass over the training images that never ends, in the same order each time. */
+  training(): Promise<ImageFolderDataset>;
+  /** Images like those trained on, never trained on. */
+  inDistribution: EvaluationSet;
+  /** Shifted images, by the name of the column. */
+  shifted: EvaluationSet[];
+  /** The images whose corruptions are the last shifted column. */
+  toCorrupt: EvaluationSet;
+  /** Pixel values run from the first to the second number. */
+  range: readonly [number, number];
+}
