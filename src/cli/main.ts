@@ -30,11 +30,17 @@ function forward(script: string, args: string[]): void {
   });
 }
 
-/** What the demo draws and reads its images with: development dependencies, which installing the package leaves out. */
-function missingDemoPackages(): string[] {
+/**
+ * What the demo needs beside the package itself: development dependencies, which installing the package leaves out.
+ * Fonts and the drawing library only where no image folder is given.
+ */
+function missingDemoPackages(args: readonly string[]): string[] {
   const { devDependencies } = require('../../package.json') as { devDependencies: Record<string, string> };
-  const needed = Object.keys(devDependencies).filter((name) =>
-    /^(@fontsource\/|@napi-rs\/canvas$|sharp$|cli-progress$|vega|@tensorflow\/tfjs-layers$)/.test(name),
+  const always = /^(@tensorflow\/tfjs(-layers)?|sharp|cli-progress|cli-table3|pure-rand|vega|vega-lite)$/;
+  const toDraw = /^(@fontsource\/.*|@napi-rs\/canvas)$/;
+  const ownImages = args.some((arg) => arg === '--data' || arg.startsWith('--data='));
+  const needed = Object.keys(devDependencies).filter(
+    (name) => always.test(name) || (!ownImages && toDraw.test(name)),
   );
   return needed.filter((name) => {
     try {
@@ -47,7 +53,7 @@ function missingDemoPackages(): string[] {
 }
 
 function runDemo(args: string[]): void {
-  const missing = missingDemoPackages();
+  const missing = missingDemoPackages(args);
   if (missing.length > 0) {
     process.stderr.write(
       'tfjs-ftp: the demo needs packages that are not installed with tfjs-ftp. Install them with\n' +
