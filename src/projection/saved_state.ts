@@ -61,17 +61,12 @@ function baseSlots(config: BaseConfig): string[] {
 function checkVariable(saved: SavedVariable, config: BaseConfig): void {
   const { name, slots, t, n } = saved;
   const expected = baseSlots(config);
-  for (const slot of BASE_SLOTS) {
-    if (slots.has(slot) && !expected.includes(slot)) {
-      throw mismatch(
-        `saved state has '${name}/${slot}', which this optimizer does not use: it was saved by another optimizer or with other options`,
-      );
-    }
-    if (!slots.has(slot) && expected.includes(slot) && n > 0) {
-      throw mismatch(
-        `saved state lacks '${name}/${slot}': it was saved by another optimizer or with other options`,
-      );
-    }
+  const surplus = BASE_SLOTS.find((slot) => slots.has(slot) && !expected.includes(slot));
+  const lacking = n > 0 ? expected.find((slot) => !slots.has(slot)) : undefined;
+  if (surplus !== undefined || lacking !== undefined) {
+    const what =
+      surplus === undefined ? `lacks '${name}/${lacking}'` : `has '${name}/${surplus}', unused here`;
+    throw mismatch(`saved state ${what}: it was saved by another optimizer or with other options`);
   }
   const present = PROJECTION_SLOTS.filter((slot) => slots.has(slot));
   const anchorOnly = t === 0 && present.length === 1 && present[0] === 'anchor';
