@@ -194,8 +194,19 @@ void TestOracle() {
   }
 }
 
-// All variables in one call, on several numbers of threads: the same bits.
-void TestThreads() {
+// FNV-1a over the bits of `values`.
+void Digest(const std::vector<float>& values, uint64_t* digest) {
+  for (float value : values) {
+    uint32_t bits;
+    std::memcpy(&bits, &value, sizeof(bits));
+    *digest = (*digest ^ bits) * 1099511628211u;
+  }
+}
+
+// All variables in one call, on several numbers of threads: the same bits. Returns their digest,
+// which is the same on every machine and instruction set.
+uint64_t TestThreads() {
+  uint64_t digest = 14695981039346656037u;
   std::vector<std::vector<float>> first;
   for (int threads : {1, 2, 3, 8}) {
     StepOptions options = AdamW();
@@ -217,12 +228,15 @@ void TestThreads() {
       if (threads == 1) {
         first.push_back(variables[i].state);
         first.push_back(variables[i].weights);
+        Digest(variables[i].state, &digest);
+        Digest(variables[i].weights, &digest);
         continue;
       }
       CHECK(first[2 * i] == variables[i].state, "state of variable %zu, %d threads", i, threads);
       CHECK(first[2 * i + 1] == variables[i].weights, "variable %zu, %d threads", i, threads);
     }
   }
+  return digest;
 }
 
 // Two threads of the process step at the same time.
@@ -321,15 +335,21 @@ void TestPlan() {
 }  // namespace
 }  // namespace tfjs_ftp
 
-int main() {
+// `kernel_test --digest` prints only the digest of the bits of a few steps: compare instruction sets
+// (TFJS_FTP_SIMD) and machines with it.
+int main(int argc, char** argv) {
   using namespace tfjs_ftp;
+  if (argc > 1 && std::strcmp(argv[1], "--digest") == 0) {
+    std::printf("%s %016llx\n", CpuSimdName(), static_cast<unsigned long long>(TestThreads()));
+    return g_failures == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+  }
   TestPlan();
   TestPartition();
   TestOracle();
-  TestThreads();
+  const uint64_t digest = TestThreads();
   TestConcurrentSteps();
   TestNonFinite();
-  std::printf("%s, %d threads: %d checks, %d failures\n", CpuSimdName(), CpuDefaultThreads(),
-              g_checks, g_failures);
+  std::printf("%s, %d threads, bits %016llx: %d checks, %d failures\n", CpuSimdName(),
+              CpuDefaultThreads(), static_cast<unsigned long long>(digest), g_checks, g_failures);
   return g_failures == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
 }
