@@ -23,7 +23,7 @@ import {
 } from '../backends/types.js';
 import { FtpError } from '../errors.js';
 import { checkNamedTensors, type NamedTensor, PROJECTION_SLOTS } from '../projection/saved_state.js';
-import { describe } from '../validate.js';
+import { checkLearningRate, describe } from '../validate.js';
 import { FtpOptimizer, type PreparedStep } from './ftp_optimizer.js';
 import { FTP_KEYS, type FtpWrapOptions, type LearningRate, optionsFromConfig } from './options.js';
 import { constraintHyper } from './scheduled.js';
@@ -81,7 +81,8 @@ export class FtpWrapOptimizer extends FtpOptimizer {
   /**
    * The base optimizer's learning rate; settable.
    *
-   * @throws TypeError if the base optimizer has no `learningRate` that is a number, or for another value.
+   * @throws TypeError if the base optimizer has no `learningRate` that is a number, or for a function;
+   *   RangeError for a number that is not finite or < 0.
    */
   get learningRate(): number {
     const { learningRate } = this.base as unknown as WithLearningRate;
@@ -92,11 +93,12 @@ export class FtpWrapOptimizer extends FtpOptimizer {
   }
 
   set learningRate(value: LearningRate) {
-    if (typeof value !== 'number' || !Number.isFinite(value) || value < 0) {
+    if (typeof value !== 'number') {
       throw new TypeError(
         `learningRate of a wrapped optimizer must be a finite number >= 0, got ${describe(value)}`,
       );
     }
+    checkLearningRate(value);
     const base = this.base as unknown as WithLearningRate;
     void this.learningRate; // throws where there is none
     if (typeof base.setLearningRate === 'function') base.setLearningRate(value);

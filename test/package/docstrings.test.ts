@@ -1,0 +1,70 @@
+/** The examples in the docstrings of the public interface run as they stand, against the built package. */
+import { execFileSync } from 'node:child_process';
+import fs from 'node:fs';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { describe, expect, it } from 'vitest';
+import { whyNoAddon } from '../backends/skip.js';
+
+const root = fileURLToPath(new URL('../..', import.meta.url));
+
+interface Example {
+  file: string;
+  code: string;
+}
+
+/** Every ts block after an @example of a file. */
+function examplesIn(file: string): Example[] {
+  const text = fs.readFileSync(path.join(root, file), 'utf8');
+  return [...text.matchAll(/@example\n \* ```ts\n([\s\S]*?)\n \* ```/g)].map((match) => ({
+    file,
+    code: (match[1] as string).replaceAll(/^ \* ?/gm, ''),
+  }));
+}
+
+/** What an example that imports nothing takes for granted. */
+const PRELUDE = `
+import * as tf from '@tensorflow/tfjs-core';
+import '@tensorflow/tfjs-backend-cpu';
+import * as layers from '@tensorflow/tfjs-layers';
+import { FtpError, ftp } from 'tfjs-ftp';
+const model = layers.sequential({ layers: [layers.layers.dense({ units: 2, inputShape: [3] })] });
+`;
+
+/** What surrounds one example in particular. */
+const AROUND: { [file: string]: { before: string; after: string } } = {
+  'src/errors.ts': {
+    before: `
+      const optimizer = ftp.sgd(0.1);
+      const gradients = { [model.weights[0].name]: tf.fill([3, 2], NaN) };
+      let lowered = false;
+      const lowerTheLearningRate = () => { lowered = true; };
+    `,
+    after: `if (!lowered) throw new Error('the example did not catch the error');`,
+  },
+};
+
+const files = ['src/ftp.ts', 'src/errors.ts', 'src/native_api.ts'];
+const examples = files.flatMap(examplesIn);
+
+describe('examples in docstrings', () => {
+  it('are found in every file that has some', () => {
+    expect(new Set(examples.map(({ file }) => file))).toEqual(new Set(files));
+    expect(examples.filter(({ file }) => file === 'src/ftp.ts')).toHaveLength(3);
+  });
+
+  for (const { file, code } of examples) {
+    const reason = file === 'src/native_api.ts' ? whyNoAddon() : null;
+    const title = `${file}: ${code.split('\n').find((line) => /ftp\.|createFusedStep\(|try/.test(line))}`;
+    it.skipIf(reason !== null)(reason === null ? title : `${title} (skipped: ${reason})`, () => {
+      const { before, after } = AROUND[file] ?? { before: '', after: '' };
+      const complete = code.includes('import ') ? code : `${PRELUDE}${before}\n${code}\n${after}`;
+      const output = execFileSync(process.execPath, ['--input-type=module', '-e', complete], {
+        cwd: root,
+        encoding: 'utf8',
+        stdio: ['ignore', 'pipe', 'pipe'],
+      });
+      expect(output).not.toContain('undefined');
+    });
+  }
+});
