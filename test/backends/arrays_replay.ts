@@ -85,6 +85,19 @@ class ArraysReplay implements Replay {
     );
   }
 
+  assign(name: string, weights: Float32Array): void {
+    for (const { variables, step } of this.parts) {
+      const index = variables.findIndex((variable) => variable.name === name);
+      if (index < 0) continue;
+      variables[index]?.weights.set(weights);
+      step.weightsChanged(index);
+    }
+  }
+
+  reanchor(): void {
+    for (const { step } of this.parts) step.reanchor();
+  }
+
   dispose(): void {}
 }
 

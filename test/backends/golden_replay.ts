@@ -60,6 +60,10 @@ export interface Replay {
   /** One learning rate per group; null: no gradient. */
   step(learningRates: number[], gradients: Map<string, Float32Array | null>): void | Promise<void>;
   read(): Map<string, ReplayState> | Promise<Map<string, ReplayState>>;
+  /** The user assigns other weights. */
+  assign(name: string, weights: Float32Array): void;
+  /** Makes the present weights the anchors. */
+  reanchor(): void;
   dispose(): void;
 }
 

@@ -123,6 +123,13 @@ function startReplay(implementation: TestImplementation, create: CreateOptimizer
         }
         return state;
       },
+      assign(name, weights) {
+        const variable = variables.get(name) as tf.Variable;
+        tf.tidy(() => variable.assign(tf.tensor(weights, variable.shape)));
+      },
+      reanchor() {
+        for (const optimizer of optimizers) optimizer.reanchor();
+      },
       dispose() {
         for (const optimizer of optimizers) optimizer.dispose();
         for (const { anchors } of shared) tf.dispose(anchors);

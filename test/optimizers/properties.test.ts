@@ -1,7 +1,10 @@
-/** Properties that hold for any model, any options and any gradients, on every implementation. */
+/**
+ * Properties that hold for any model, any options and any gradients, on every implementation. The seed is fixed;
+ * TFJS_FTP_PROPERTY_SEED takes another, TFJS_FTP_PROPERTY_RUNS multiplies the number of models.
+ */
 import * as tf from '@tensorflow/tfjs-core';
 import fc from 'fast-check';
-import { beforeAll, expect, it } from 'vitest';
+import { beforeAll, expect, it, vi } from 'vitest';
 import { type ReplayState, sameBits, sameState } from '../backends/golden_replay.js';
 import { describeSubjects, type Subject } from '../backends/subjects.js';
 import { layoutOf } from '../reference/ftp_float64.js';
@@ -9,8 +12,11 @@ import { type History, runScenario } from './run_scenario.js';
 import { gradientsOf, nameOf, oneGroup, type Scenario, scenarios, splitGroups } from './scenario.js';
 import { checkStep } from './step_check.js';
 
+vi.setConfig({ testTimeout: 60_000 * Number(process.env.TFJS_FTP_PROPERTY_RUNS ?? 1) });
+
 const UNIT = 2 ** -24;
-const SEED = 20231019;
+const SEED = Number(process.env.TFJS_FTP_PROPERTY_SEED ?? 20231019);
+const RUNS = Number(process.env.TFJS_FTP_PROPERTY_RUNS ?? 1);
 
 /** fast-check with a fixed seed; tensors of a tfjs subject must not pile up. */
 async function holds(
@@ -25,7 +31,7 @@ async function holds(
       await property(scenario);
       if (subject.tfjs) expect(tf.memory().numTensors, 'tensors left over').toBe(before);
     }),
-    { seed: SEED, numRuns, endOnFailure: process.env.TFJS_FTP_NO_SHRINK === '1' },
+    { seed: SEED, numRuns: RUNS * numRuns },
   );
 }
 

@@ -88,6 +88,8 @@ export interface OracleVariableSpec {
 /** All that a variable carries from one step to the next. Missing slots are taken as zeros. */
 export interface OracleState {
   weights: ArrayLike<number>;
+  /** the weights were assigned from outside since the last step */
+  assigned?: boolean;
   t: number;
   n: number;
   gamma: number;
@@ -173,7 +175,7 @@ export class OracleVariable {
       if (values) this[slot].set(values);
     }
     this.updateRatios();
-    this.fromWeights = this.n === 0;
+    this.fromWeights = this.t === 0 || state.assigned === true;
   }
 
   /** The present weights become the anchor; the constraint starts anew; the base optimizer's state stays. */

@@ -89,5 +89,13 @@ export class OracleReplay implements Replay {
     );
   }
 
+  assign(name: string, weights: Float32Array): void {
+    this.variables.get(name)?.assign(weights);
+  }
+
+  reanchor(): void {
+    for (const variable of this.variables.values()) variable.reanchor();
+  }
+
   dispose(): void {}
 }
