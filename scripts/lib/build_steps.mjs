@@ -104,6 +104,8 @@ export async function buildTypeScript(say, { force = false } = {}) {
     if (!force && isFresh(record, digest, [path.join(root, result)])) continue;
     if (built === 0) say('typescript: compiling');
     built += 1;
+    // Only a forced build takes the files of sources that are gone with it: a usual one would lose its increments.
+    if (force) fs.rmSync(path.join(root, output), { recursive: true, force: true });
     await compile(config);
     if (output === 'cjs')
       fs.writeFileSync(path.join(root, 'cjs', 'package.json'), '{ "type": "commonjs" }\n');
