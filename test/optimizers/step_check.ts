@@ -258,8 +258,8 @@ function checkBits({ variable, after }: StepCase, single: OracleVariable, report
     if (!x || !sameBits(x, new Float32Array(r)))
       report.problems.push(`${what}: not the bits of plain float32`);
   };
-  const near = (what: string, x: number, r: number) => {
-    if (!(Math.abs(x - r) <= 2 ** -23 * Math.abs(r)))
+  const near = (what: string, x: number, r: number, size = 0) => {
+    if (!(Math.abs(x - r) <= 2 ** -23 * (Math.abs(r) + size)))
       report.problems.push(`${what}: expected ${r}, got ${x}`);
   };
   for (const slot of baseSlots(single.options)) bits(slot, after.slots[slot], single[slot]);
@@ -273,9 +273,11 @@ function checkBits({ variable, after }: StepCase, single: OracleVariable, report
     near(`norm ${r}`, constraint.norms[r] as number, norm);
   });
   if (constraint.hyperGradient === single.hyperGradient) {
-    near('gammaM', constraint.gammaM, single.gammaM);
-    near('gammaV', constraint.gammaV, single.gammaV);
-    near('gamma', constraint.gamma, single.gamma);
+    // they are made from h before it is rounded to float32
+    const h = Math.abs(single.hyperGradient);
+    near('gammaM', constraint.gammaM, single.gammaM, (1 - single.options.constraintBeta1) * h);
+    near('gammaV', constraint.gammaV, single.gammaV, (1 - single.options.constraintBeta2) * h * h);
+    near('gamma', constraint.gamma, single.gamma, single.options.constraintLearningRate);
   }
   if (constraint.gamma === single.gamma && sameBits(constraint.norms, new Float32Array(single.norms))) {
     bits('weights', after.weights, single.weights);
