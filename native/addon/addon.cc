@@ -1,6 +1,6 @@
-// N-API surface of tfjs-ftp: the export list, and the unwrapping of arguments. Defaults and checks of
-// values live in TypeScript (src/native.ts types these exports); what is checked here is what would
-// otherwise reach outside of an array.
+// N-API surface of tfjs-ftp: the export list, and the unwrapping of arguments. Defaults and checks
+// of values live in TypeScript (src/native.ts types these exports); what is checked here is what
+// would otherwise reach outside of an array.
 #include <napi.h>
 
 #include <string>
@@ -61,9 +61,8 @@ Napi::Value StateLayoutOf(const Napi::CallbackInfo& info) {
   if (base < 0 || base > 2 || elements < 0 || rows < 0) {
     return Reject(env, "stateLayout: base must be 0, 1 or 2, sizes must be >= 0");
   }
-  const StateLayout layout =
-      LayoutState(static_cast<BaseUpdate>(base), (flags & kPlanAmsgrad) != 0,
-                  (flags & kPlanMomentum) != 0, excluded, elements, rows);
+  const StateLayout layout = LayoutState(static_cast<BaseUpdate>(base), (flags & kPlanAmsgrad) != 0,
+                                         (flags & kPlanMomentum) != 0, excluded, elements, rows);
   Napi::Object sections = Napi::Object::New(env);
   auto add = [&](const char* name, int64_t offset, int64_t length) {
     if (offset == kNoSection) return;
@@ -140,8 +139,8 @@ Napi::Value Step(const Napi::CallbackInfo& info) {
   const Napi::Array outputs = info[4].As<Napi::Array>();
   StepOptions options;
   int64_t count = 0;
-  if (const char* wrong = DecodePlanHeader(
-          plan.Data(), static_cast<int64_t>(plan.ElementLength()), &options, &count)) {
+  if (const char* wrong = DecodePlanHeader(plan.Data(), static_cast<int64_t>(plan.ElementLength()),
+                                           &options, &count)) {
     return Reject(env, std::string("step: ") + wrong);
   }
   if (states.Length() < count || weights.Length() < count || gradients.Length() < count ||
@@ -163,8 +162,9 @@ Napi::Value Step(const Napi::CallbackInfo& info) {
     variable.output = FloatsAt(outputs, index, variable.size());
     if (variable.state == nullptr || variable.weights == nullptr || variable.gradient == nullptr ||
         variable.output == nullptr) {
-      return Reject(env, name + "state, weights, gradient and output must be Float32Arrays as long "
-                                "as the plan says");
+      return Reject(env, name +
+                             "state, weights, gradient and output must be Float32Arrays as long "
+                             "as the plan says");
     }
   }
   ThrowStatus(env, CpuStep(options, variables.data(), count));

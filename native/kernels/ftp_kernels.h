@@ -16,7 +16,7 @@ enum class BaseUpdate : int32_t {
 // What all variables of a step share. Doubles as the user gave them; kernels round once.
 struct StepOptions {
   BaseUpdate base = BaseUpdate::kAdamW;
-  bool amsgrad = false;       // AdamW keeps the running maximum of v
+  bool amsgrad = false;        // AdamW keeps the running maximum of v
   bool momentum_slot = false;  // SGD keeps a momentum buffer
   bool nesterov = false;
   bool check_finite = false;

@@ -41,10 +41,10 @@ struct AdamWScalars {
   float one_minus_beta1;
   float beta2;
   float one_minus_beta2;
-  float step_size;             // learningRate / (1 - beta1^n)
-  float inverse_sqrt_bias2;    // 1 / sqrt(1 - beta2^n)
+  float step_size;           // learningRate / (1 - beta1^n)
+  float inverse_sqrt_bias2;  // 1 / sqrt(1 - beta2^n)
   float epsilon;
-  float decay;                 // learningRate * weightDecay
+  float decay;  // learningRate * weightDecay
 };
 
 // Numbers of one SGD step.
@@ -149,8 +149,8 @@ FTP_INLINE Constraint UpdateConstraint(const ConstraintScalars& s, const Constra
   const double annealed = h > 0.0 ? s.k * h : h;
   const double m = s.beta1 * previous.first_moment + (1.0 - s.beta1) * annealed;
   const double v = s.beta2 * previous.second_moment + (1.0 - s.beta2) * annealed * annealed;
-  double gamma = previous.gamma -
-                 s.learning_rate * (m / s.bias1) / (sqrt(v / s.bias2) + kGammaAdamEpsilon);
+  double gamma =
+      previous.gamma - s.learning_rate * (m / s.bias1) / (sqrt(v / s.bias2) + kGammaAdamEpsilon);
   if (gamma < kGammaMin) gamma = kGammaMin;
   if (gamma > max_norm) gamma = max_norm;
   next.first_moment = static_cast<float>(m);

@@ -64,8 +64,8 @@ std::string RegisterOp(const OpDefinition& definition) {
   std::string wrong;
   const int code = g_api.GetCode(status);
   if (code == kTfOk) {
-    TF_KernelBuilder* kernel = g_api.NewKernelBuilder(definition.name, "CPU", nullptr,
-                                                      definition.compute_cpu, nullptr);
+    TF_KernelBuilder* kernel =
+        g_api.NewKernelBuilder(definition.name, "CPU", nullptr, definition.compute_cpu, nullptr);
     const std::string kernel_name = std::string(definition.name) + "Cpu";
     g_api.RegisterKernelBuilder(kernel_name.c_str(), kernel, status);  // takes the builder
     if (g_api.GetCode(status) != kTfOk) wrong = g_api.Message(status);

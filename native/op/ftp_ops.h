@@ -1,6 +1,7 @@
 // The TensorFlow ops of tfjs-ftp. State tensors are allocated by TfjsFtpAllocate, belong to one
 // optimizer and are updated in place; variables and gradients are only read, new weights are
-// outputs (their buffers may be shared with tensors the user holds, which no reference count shows).
+// outputs (their buffers may be shared with tensors the user holds, which no reference count
+// shows).
 //
 //   TfjsFtpAllocate(spec: int32[2])                               -> state: float[length], zeros
 //   TfjsFtpRead(state, range: int32[4])                           -> values: float[length], a copy

@@ -1,5 +1,5 @@
-// RAII for the TensorFlow objects of one op call: inputs, outputs and a status that becomes the op's
-// failure at the single exit of each compute function.
+// RAII for the TensorFlow objects of one op call: inputs, outputs and a status that becomes the
+// op's failure at the single exit of each compute function.
 #ifndef TFJS_FTP_OP_OP_CONTEXT_H_
 #define TFJS_FTP_OP_OP_CONTEXT_H_
 

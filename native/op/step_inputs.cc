@@ -15,8 +15,8 @@ bool ReadStepInputs(OpContext* op, TF_OpKernelContext* context, StepInputs* inpu
     return false;
   }
   if (Tf().NumInputs(context) != 1 + 3 * count || Tf().NumOutputs(context) != count) {
-    op->Fail(kTfInvalidArgument, "the plan has " + std::to_string(count) +
-                                     " variables, the op call another number");
+    op->Fail(kTfInvalidArgument,
+             "the plan has " + std::to_string(count) + " variables, the op call another number");
     return false;
   }
   inputs->variables.resize(static_cast<size_t>(count));
@@ -32,8 +32,7 @@ bool ReadStepInputs(OpContext* op, TF_OpKernelContext* context, StepInputs* inpu
     int64_t state_count = 0;
     int64_t weight_count = 0;
     int64_t gradient_count = 0;
-    variable.state =
-        const_cast<float*>(op->FloatInput(index, &state_count));
+    variable.state = const_cast<float*>(op->FloatInput(index, &state_count));
     TF_Tensor* weights = op->Input(index + static_cast<int>(count));
     variable.gradient = op->FloatInput(index + 2 * static_cast<int>(count), &gradient_count);
     if (!op->ok()) return false;
@@ -41,7 +40,8 @@ bool ReadStepInputs(OpContext* op, TF_OpKernelContext* context, StepInputs* inpu
     if (Tf().TensorType(weights) != kTfFloat || weight_count != variable.size() ||
         gradient_count != variable.size() ||
         state_count < LayoutState(inputs->options, variable).length) {
-      op->Fail(kTfInvalidArgument, name + "sizes of state, weights and gradient do not fit the plan");
+      op->Fail(kTfInvalidArgument,
+               name + "sizes of state, weights and gradient do not fit the plan");
       return false;
     }
     variable.weights = static_cast<const float*>(Tf().TensorData(weights));

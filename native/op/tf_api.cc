@@ -34,10 +34,8 @@ constexpr const char* kLibraryNames[] = {
 #if defined(_WIN32)
     "tensorflow.dll",
 #elif defined(__APPLE__)
-    "libtensorflow_framework.2.dylib",
-    "libtensorflow.2.dylib",
-    "libtensorflow_cc.2.dylib",
-    "@rpath/libtensorflow_framework.2.dylib",
+    "libtensorflow_framework.2.dylib", "libtensorflow.2.dylib",
+    "libtensorflow_cc.2.dylib",        "@rpath/libtensorflow_framework.2.dylib",
     "@rpath/libtensorflow.2.dylib",
 #else
     "libtensorflow_framework.so.2",
@@ -68,8 +66,8 @@ TfLookup LookUpTensorFlow(const std::vector<std::string>& paths, TfApi* api) {
     }
     return nullptr;
   };
-#define TFJS_FTP_FIND(result, name, arguments)                             \
-  api->name = reinterpret_cast<result(*) arguments>(find("TF_" #name));    \
+#define TFJS_FTP_FIND(result, name, arguments)                          \
+  api->name = reinterpret_cast<result(*) arguments>(find("TF_" #name)); \
   if (api->name == nullptr) lookup.missing.push_back("TF_" #name);
   TFJS_FTP_TF_FUNCTIONS(TFJS_FTP_FIND)
 #undef TFJS_FTP_FIND

@@ -34,38 +34,38 @@ constexpr int kTfInt32 = 3;
 using TfComputeFunction = void (*)(void* kernel, TF_OpKernelContext* context);
 
 // X(result, name, arguments)
-#define TFJS_FTP_TF_FUNCTIONS(X)                                                                  \
-  X(TF_Status*, NewStatus, (void))                                                                \
-  X(void, DeleteStatus, (TF_Status*))                                                             \
-  X(void, SetStatus, (TF_Status*, int code, const char* message))                                 \
-  X(int, GetCode, (const TF_Status*))                                                             \
-  X(const char*, Message, (const TF_Status*))                                                     \
-  X(TF_OpDefinitionBuilder*, NewOpDefinitionBuilder, (const char* name))                          \
-  X(void, OpDefinitionBuilderAddInput, (TF_OpDefinitionBuilder*, const char* spec))               \
-  X(void, OpDefinitionBuilderAddOutput, (TF_OpDefinitionBuilder*, const char* spec))              \
-  X(void, OpDefinitionBuilderAddAttr, (TF_OpDefinitionBuilder*, const char* spec))                \
-  X(void, OpDefinitionBuilderSetIsStateful, (TF_OpDefinitionBuilder*, bool))                      \
-  X(void, OpDefinitionBuilderSetShapeInferenceFunction,                                           \
-    (TF_OpDefinitionBuilder*, void (*)(TF_ShapeInferenceContext*, TF_Status*)))                   \
-  X(void, RegisterOpDefinition, (TF_OpDefinitionBuilder*, TF_Status*))                            \
-  X(void, ShapeInferenceContextSetUnknownShape, (TF_ShapeInferenceContext*, TF_Status*))          \
-  X(TF_KernelBuilder*, NewKernelBuilder,                                                          \
-    (const char* op, const char* device, void* (*create)(TF_OpKernelConstruction*),               \
-     TfComputeFunction compute, void (*remove)(void* kernel)))                                    \
-  X(void, KernelBuilder_HostMemory, (TF_KernelBuilder*, const char* argument))                    \
-  X(void, RegisterKernelBuilder, (const char* name, TF_KernelBuilder*, TF_Status*))               \
-  X(int, NumInputs, (TF_OpKernelContext*))                                                        \
-  X(int, NumOutputs, (TF_OpKernelContext*))                                                       \
-  X(void, GetInput, (TF_OpKernelContext*, int, TF_Tensor**, TF_Status*))                          \
-  X(TF_Tensor*, AllocateOutput,                                                                   \
-    (TF_OpKernelContext*, int index, int dtype, const int64_t* dims, int num_dims, size_t bytes,  \
-     TF_Status*))                                                                                 \
-  X(void, OpKernelContext_Failure, (TF_OpKernelContext*, TF_Status*))                             \
-  X(int, TensorType, (const TF_Tensor*))                                                          \
-  X(int, NumDims, (const TF_Tensor*))                                                             \
-  X(int64_t, Dim, (const TF_Tensor*, int))                                                        \
-  X(int64_t, TensorElementCount, (const TF_Tensor*))                                              \
-  X(void*, TensorData, (const TF_Tensor*))                                                        \
+#define TFJS_FTP_TF_FUNCTIONS(X)                                                                 \
+  X(TF_Status*, NewStatus, (void))                                                               \
+  X(void, DeleteStatus, (TF_Status*))                                                            \
+  X(void, SetStatus, (TF_Status*, int code, const char* message))                                \
+  X(int, GetCode, (const TF_Status*))                                                            \
+  X(const char*, Message, (const TF_Status*))                                                    \
+  X(TF_OpDefinitionBuilder*, NewOpDefinitionBuilder, (const char* name))                         \
+  X(void, OpDefinitionBuilderAddInput, (TF_OpDefinitionBuilder*, const char* spec))              \
+  X(void, OpDefinitionBuilderAddOutput, (TF_OpDefinitionBuilder*, const char* spec))             \
+  X(void, OpDefinitionBuilderAddAttr, (TF_OpDefinitionBuilder*, const char* spec))               \
+  X(void, OpDefinitionBuilderSetIsStateful, (TF_OpDefinitionBuilder*, bool))                     \
+  X(void, OpDefinitionBuilderSetShapeInferenceFunction,                                          \
+    (TF_OpDefinitionBuilder*, void (*)(TF_ShapeInferenceContext*, TF_Status*)))                  \
+  X(void, RegisterOpDefinition, (TF_OpDefinitionBuilder*, TF_Status*))                           \
+  X(void, ShapeInferenceContextSetUnknownShape, (TF_ShapeInferenceContext*, TF_Status*))         \
+  X(TF_KernelBuilder*, NewKernelBuilder,                                                         \
+    (const char* op, const char* device, void* (*create)(TF_OpKernelConstruction*),              \
+     TfComputeFunction compute, void (*remove)(void* kernel)))                                   \
+  X(void, KernelBuilder_HostMemory, (TF_KernelBuilder*, const char* argument))                   \
+  X(void, RegisterKernelBuilder, (const char* name, TF_KernelBuilder*, TF_Status*))              \
+  X(int, NumInputs, (TF_OpKernelContext*))                                                       \
+  X(int, NumOutputs, (TF_OpKernelContext*))                                                      \
+  X(void, GetInput, (TF_OpKernelContext*, int, TF_Tensor**, TF_Status*))                         \
+  X(TF_Tensor*, AllocateOutput,                                                                  \
+    (TF_OpKernelContext*, int index, int dtype, const int64_t* dims, int num_dims, size_t bytes, \
+     TF_Status*))                                                                                \
+  X(void, OpKernelContext_Failure, (TF_OpKernelContext*, TF_Status*))                            \
+  X(int, TensorType, (const TF_Tensor*))                                                         \
+  X(int, NumDims, (const TF_Tensor*))                                                            \
+  X(int64_t, Dim, (const TF_Tensor*, int))                                                       \
+  X(int64_t, TensorElementCount, (const TF_Tensor*))                                             \
+  X(void*, TensorData, (const TF_Tensor*))                                                       \
   X(void, DeleteTensor, (TF_Tensor*))
 
 struct TfApi {
@@ -75,14 +75,15 @@ struct TfApi {
 };
 
 struct TfLookup {
-  bool found = false;                 // a libtensorflow is loaded in this process
-  std::string version;                // TF_Version(), empty if unknown
-  std::string reason;                 // why not, one sentence
-  std::vector<std::string> missing;   // C functions it lacks
+  bool found = false;                // a libtensorflow is loaded in this process
+  std::string version;               // TF_Version(), empty if unknown
+  std::string reason;                // why not, one sentence
+  std::vector<std::string> missing;  // C functions it lacks
 };
 
 // Looks for a libtensorflow already loaded in this process, first under its usual names, then under
-// `paths` (files that are loaded, not loaded anew). Fills *api; `missing` is empty iff all are there.
+// `paths` (files that are loaded, not loaded anew). Fills *api; `missing` is empty iff all are
+// there.
 TfLookup LookUpTensorFlow(const std::vector<std::string>& paths, TfApi* api);
 
 }  // namespace tfjs_ftp

@@ -23,15 +23,15 @@ namespace {
 int g_failures = 0;
 int g_checks = 0;
 
-#define CHECK(condition, ...)                                       \
-  do {                                                              \
-    ++g_checks;                                                     \
-    if (!(condition)) {                                             \
-      ++g_failures;                                                 \
-      std::printf("%s:%d: %s: ", __FILE__, __LINE__, #condition);   \
-      std::printf(__VA_ARGS__);                                     \
-      std::printf("\n");                                            \
-    }                                                               \
+#define CHECK(condition, ...)                                     \
+  do {                                                            \
+    ++g_checks;                                                   \
+    if (!(condition)) {                                           \
+      ++g_failures;                                               \
+      std::printf("%s:%d: %s: ", __FILE__, __LINE__, #condition); \
+      std::printf(__VA_ARGS__);                                   \
+      std::printf("\n");                                          \
+    }                                                             \
   } while (false)
 
 struct Shape {
@@ -136,7 +136,8 @@ void TestAgainstOracle(const std::string& name, const StepOptions& options, cons
     const float* c = x.state.data() + layout.constraint;
     CHECK(std::abs(c[0] - y.gamma) <= kConstraintTolerance * y.gamma, "%s t=%d: gamma %g %g",
           name.c_str(), t, static_cast<double>(c[0]), y.gamma);
-    CHECK(std::abs(c[3] - y.hyper_gradient) <= kConstraintTolerance * (1 + std::abs(y.hyper_gradient)),
+    CHECK(std::abs(c[3] - y.hyper_gradient) <=
+              kConstraintTolerance * (1 + std::abs(y.hyper_gradient)),
           "%s t=%d: h %g %g", name.c_str(), t, static_cast<double>(c[3]), y.hyper_gradient);
     CHECK(RelativeDistance(x.state.data() + layout.norms, y.norms) < kConstraintTolerance,
           "%s t=%d: norms", name.c_str(), t);
@@ -144,10 +145,10 @@ void TestAgainstOracle(const std::string& name, const StepOptions& options, cons
 }
 
 std::vector<Shape> Shapes() {
-  return {{1, 1, 1},      {1, 1, 17},     {1, 5, 16},    {1, 7, 33},      {1, 3, 70001},
-          {1, 1, 65537},  {1, 2000, 20},  {1, 100, 3},   {5, 7, 1},       {9, 16, 1},
-          {33, 1025, 1},  {3, 8200, 1},   {4, 5, 6},     {9, 12, 64},     {2, 1, 9},
-          {1, 9000, 2},   {300, 70, 1},   {16, 1, 4096}, {1, 32769, 1},   {70, 3000, 1}};
+  return {{1, 1, 1},     {1, 1, 17},    {1, 5, 16},    {1, 7, 33},    {1, 3, 70001},
+          {1, 1, 65537}, {1, 2000, 20}, {1, 100, 3},   {5, 7, 1},     {9, 16, 1},
+          {33, 1025, 1}, {3, 8200, 1},  {4, 5, 6},     {9, 12, 64},   {2, 1, 9},
+          {1, 9000, 2},  {300, 70, 1},  {16, 1, 4096}, {1, 32769, 1}, {70, 3000, 1}};
 }
 
 StepOptions AdamW() {
@@ -335,8 +336,8 @@ void TestPlan() {
 }  // namespace
 }  // namespace tfjs_ftp
 
-// `kernel_test --digest` prints only the digest of the bits of a few steps: compare instruction sets
-// (TFJS_FTP_SIMD) and machines with it.
+// `kernel_test --digest` prints only the digest of the bits of a few steps: compare instruction
+// sets (TFJS_FTP_SIMD) and machines with it.
 int main(int argc, char** argv) {
   using namespace tfjs_ftp;
   if (argc > 1 && std::strcmp(argv[1], "--digest") == 0) {

@@ -17,9 +17,8 @@ OracleVariable::OracleVariable(int64_t o, int64_t r, int64_t i, bool is_excluded
   norms.assign(static_cast<size_t>(rows), 0.0);
 }
 
-void OracleStep(const StepOptions& o, int t, int n, bool from_weights,
-                const std::vector<float>& g, const std::vector<float>& proposal,
-                OracleVariable* x) {
+void OracleStep(const StepOptions& o, int t, int n, bool from_weights, const std::vector<float>& g,
+                const std::vector<float>& proposal, OracleVariable* x) {
   const size_t count = static_cast<size_t>(x->size());
   const std::vector<double> before = x->weights;
   std::vector<double> after(count);
@@ -77,8 +76,7 @@ void OracleStep(const StepOptions& o, int t, int n, bool from_weights,
     if (h > 0) h *= o.k;
     x->gamma_m = o.constraint_beta1 * x->gamma_m + (1 - o.constraint_beta1) * h;
     x->gamma_v = o.constraint_beta2 * x->gamma_v + (1 - o.constraint_beta2) * h * h;
-    x->gamma -= o.constraint_learning_rate *
-                (x->gamma_m / (1 - std::pow(o.constraint_beta1, t))) /
+    x->gamma -= o.constraint_learning_rate * (x->gamma_m / (1 - std::pow(o.constraint_beta1, t))) /
                 (std::sqrt(x->gamma_v / (1 - std::pow(o.constraint_beta2, t))) + 1e-8);
     const double max_norm = *std::max_element(x->norms.begin(), x->norms.end());
     x->gamma = std::min(std::max(x->gamma, 1e-8), max_norm);

@@ -28,7 +28,7 @@ struct PassArgs {
   bool stream;        // the output is too large to stay in cache: write past it
   AdamWScalars adamw;
   SgdScalars sgd;
-  float gamma;        // pass 1: gamma_{t-1}; pass 2: gamma_t
+  float gamma;  // pass 1: gamma_{t-1}; pass 2: gamma_t
   const float* weights;
   const float* gradient;
   const float* anchor;
@@ -37,7 +37,7 @@ struct PassArgs {
   float* v;
   float* vmax;
   float* momentum;
-  float* norms;       // pass 1 reads n_{t-1}; n_t is there before pass 2
+  float* norms;  // pass 1 reads n_{t-1}; n_t is there before pass 2
   float* output;
   Partition partition;
   double* partials;   // see Partition::partials

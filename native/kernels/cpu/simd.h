@@ -81,14 +81,26 @@ FTP_INLINE FloatRegister RegSet(float x) { return FTP_FLOAT_OP(set1)(x); }
 FTP_INLINE FloatRegister RegLoad(const float* p) { return FTP_FLOAT_OP(loadu)(p); }
 FTP_INLINE void RegStore(float* p, FloatRegister x) { FTP_FLOAT_OP(storeu)(p, x); }
 FTP_INLINE void RegStream(float* p, FloatRegister x) { FTP_FLOAT_OP(stream)(p, x); }
-FTP_INLINE FloatRegister RegAdd(FloatRegister a, FloatRegister b) { return FTP_FLOAT_OP(add)(a, b); }
-FTP_INLINE FloatRegister RegSub(FloatRegister a, FloatRegister b) { return FTP_FLOAT_OP(sub)(a, b); }
-FTP_INLINE FloatRegister RegMul(FloatRegister a, FloatRegister b) { return FTP_FLOAT_OP(mul)(a, b); }
-FTP_INLINE FloatRegister RegDiv(FloatRegister a, FloatRegister b) { return FTP_FLOAT_OP(div)(a, b); }
+FTP_INLINE FloatRegister RegAdd(FloatRegister a, FloatRegister b) {
+  return FTP_FLOAT_OP(add)(a, b);
+}
+FTP_INLINE FloatRegister RegSub(FloatRegister a, FloatRegister b) {
+  return FTP_FLOAT_OP(sub)(a, b);
+}
+FTP_INLINE FloatRegister RegMul(FloatRegister a, FloatRegister b) {
+  return FTP_FLOAT_OP(mul)(a, b);
+}
+FTP_INLINE FloatRegister RegDiv(FloatRegister a, FloatRegister b) {
+  return FTP_FLOAT_OP(div)(a, b);
+}
 FTP_INLINE FloatRegister RegSqrt(FloatRegister a) { return FTP_FLOAT_OP(sqrt)(a); }
 // maxps and minps return the second operand where either is NaN, which is a > b ? a : b.
-FTP_INLINE FloatRegister RegMax(FloatRegister a, FloatRegister b) { return FTP_FLOAT_OP(max)(a, b); }
-FTP_INLINE FloatRegister RegMin(FloatRegister a, FloatRegister b) { return FTP_FLOAT_OP(min)(a, b); }
+FTP_INLINE FloatRegister RegMax(FloatRegister a, FloatRegister b) {
+  return FTP_FLOAT_OP(max)(a, b);
+}
+FTP_INLINE FloatRegister RegMin(FloatRegister a, FloatRegister b) {
+  return FTP_FLOAT_OP(min)(a, b);
+}
 FTP_INLINE DoubleRegister RegSetD(double x) { return FTP_DOUBLE_OP(set1)(x); }
 FTP_INLINE DoubleRegister RegLoadD(const double* p) { return FTP_DOUBLE_OP(loadu)(p); }
 FTP_INLINE void RegStoreD(double* p, DoubleRegister x) { FTP_DOUBLE_OP(storeu)(p, x); }
@@ -172,11 +184,11 @@ struct DoubleLanes {
   DoubleRegister r[kDoubleRegisters];
 };
 
-#define FTP_LANEWISE(name, reg)                                            \
-  FTP_INLINE FloatLanes name(const FloatLanes& a, const FloatLanes& b) {   \
-    FloatLanes out;                                                        \
+#define FTP_LANEWISE(name, reg)                                               \
+  FTP_INLINE FloatLanes name(const FloatLanes& a, const FloatLanes& b) {      \
+    FloatLanes out;                                                           \
     for (int i = 0; i < kFloatRegisters; ++i) out.r[i] = reg(a.r[i], b.r[i]); \
-    return out;                                                            \
+    return out;                                                               \
   }
 FTP_LANEWISE(operator+, RegAdd)
 FTP_LANEWISE(operator-, RegSub)

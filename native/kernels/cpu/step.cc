@@ -215,8 +215,7 @@ void RunVariable(const PassTable& passes, Work* work, ThreadPool* pool, int thre
   }
   pool->For(threads, p.chunks, [&](int64_t chunk) { passes.deviate(args, chunk); });
   UpdateGamma(work, pool, p.partials(kPlainSums) > kSmallVariable ? threads : 1);
-  pool->For(threads, p.chunks,
-            [&](int64_t chunk) { passes.project(args, p.chunks - 1 - chunk); });
+  pool->For(threads, p.chunks, [&](int64_t chunk) { passes.project(args, p.chunks - 1 - chunk); });
 }
 
 // Index of the first variable with a NaN or an infinity in its gradient, or -1.
@@ -284,9 +283,8 @@ StepResult RunStep(const StepOptions& options, const VariableStep* variables, in
     if (index >= 0) return {StepStatus::kNonFiniteGradient, index};
   }
   for (Work& work : large) RunVariable(passes, &work, &pool, threads);
-  pool.For(threads, static_cast<int64_t>(small.size()), [&](int64_t i) {
-    RunVariable(passes, &small[static_cast<size_t>(i)], &pool, 1);
-  });
+  pool.For(threads, static_cast<int64_t>(small.size()),
+           [&](int64_t i) { RunVariable(passes, &small[static_cast<size_t>(i)], &pool, 1); });
   return {};
 }
 

@@ -7,7 +7,17 @@
 namespace tfjs_ftp {
 namespace {
 
-// Looks at the ticket this often before a worker goes to sleep: tens of microseconds, longer than
+// Layout of ThreadPool::state_.
+constexpr int kNumberShift = 32;               // bits 32..63: number of the job
+constexpr uint64_t kOpen = uint64_t{1} << 31;  // bit 31: workers may join
+constexpr int kWantedShift = 16;               // bits 16..30: workers it takes
+constexpr uint64_t kWantedMask = 0x7fff;
+constexpr uint64_t kJoinedMask = 0xffff;  // bits 0..15: workers that joined
+
+// More would not make memory faster on any machine.
+constexpr int kMaxWorkers = 255;
+
+// Looks at the state this often before a worker goes to sleep: tens of microseconds, longer than
 // the pauses between the phases of a step, shorter than anything a training step does.
 constexpr int kSpins = 4000;
 
@@ -30,14 +40,17 @@ ThreadPool& ThreadPool::Get() {
 
 void ThreadPool::Grow(int workers) {
   while (static_cast<int>(workers_.size()) < workers) {
-    const int index = static_cast<int>(workers_.size());
-    workers_.emplace_back([this, index] { Work(index); });
+    workers_.emplace_back([this] { Work(); });
   }
 }
 
+// A job ends when its indexes are done and the workers that joined have left. Workers that are
+// still asleep by then are not waited for: on a busy machine they may take longer to wake than the
+// job.
 void ThreadPool::Run(int threads, int64_t count, Function function, const void* context) {
   int workers = threads - 1;
   if (workers > count - 1) workers = static_cast<int>(count - 1);
+  if (workers > kMaxWorkers) workers = kMaxWorkers;
   try {
     Grow(workers);
   } catch (...) {
@@ -48,19 +61,21 @@ void ThreadPool::Run(int threads, int64_t count, Function function, const void* 
   job_.context = context;
   job_.count = count;
   next_.store(0, std::memory_order_relaxed);
-  running_.store(workers, std::memory_order_relaxed);
+  finished_.store(0, std::memory_order_relaxed);
   {
     std::lock_guard<std::mutex> lock(mutex_);
-    const uint64_t number = (ticket_.load(std::memory_order_relaxed) >> 32) + 1;
-    ticket_.store((number << 32) | static_cast<uint32_t>(workers), std::memory_order_release);
+    const uint64_t number = (state_.load(std::memory_order_relaxed) >> kNumberShift) + 1;
+    state_.store(
+        (number << kNumberShift) | kOpen | (static_cast<uint64_t>(workers) << kWantedShift),
+        std::memory_order_release);
   }
   wake_.notify_all();
   Drain();
-  int spins = 0;
-  while (running_.load(std::memory_order_acquire) != 0) {
+  const uint64_t joined = state_.fetch_and(~kOpen, std::memory_order_acq_rel) & kJoinedMask;
+  for (int spins = 0; finished_.load(std::memory_order_acquire) != joined; ++spins) {
     Pause();
     // On a machine with more threads than cores the last worker may need this one.
-    if (++spins > kSpins) std::this_thread::yield();
+    if (spins > kSpins) std::this_thread::yield();
   }
 }
 
@@ -72,25 +87,36 @@ void ThreadPool::Drain() {
   }
 }
 
-void ThreadPool::Work(int index) {
+// Whether this worker is part of job `number` now.
+bool ThreadPool::Join(uint64_t number) {
+  uint64_t state = state_.load(std::memory_order_acquire);
+  while ((state >> kNumberShift) == number && (state & kOpen) != 0 &&
+         (state & kJoinedMask) < ((state >> kWantedShift) & kWantedMask)) {
+    if (state_.compare_exchange_weak(state, state + 1, std::memory_order_acq_rel)) return true;
+  }
+  return false;
+}
+
+void ThreadPool::Work() {
   uint64_t seen = 0;
   for (;;) {
-    uint64_t ticket = ticket_.load(std::memory_order_acquire);
-    for (int spin = 0; ticket == seen && spin < kSpins; ++spin) {
+    auto number = [this] { return state_.load(std::memory_order_acquire) >> kNumberShift; };
+    uint64_t present = number();
+    for (int spin = 0; present == seen && spin < kSpins; ++spin) {
       Pause();
-      ticket = ticket_.load(std::memory_order_acquire);
+      present = number();
     }
-    if (ticket == seen) {
+    if (present == seen) {
       std::unique_lock<std::mutex> lock(mutex_);
       wake_.wait(lock, [&] {
-        ticket = ticket_.load(std::memory_order_acquire);
-        return ticket != seen;
+        present = number();
+        return present != seen;
       });
     }
-    seen = ticket;
-    if (index >= static_cast<int>(static_cast<uint32_t>(ticket))) continue;
+    seen = present;
+    if (!Join(present)) continue;
     Drain();
-    running_.fetch_sub(1, std::memory_order_release);
+    finished_.fetch_add(1, std::memory_order_release);
   }
 }
 

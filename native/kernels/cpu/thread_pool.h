@@ -25,9 +25,9 @@ class ThreadPool {
       for (int64_t i = 0; i < count; ++i) body(i);
       return;
     }
-    Run(threads, count, [](const void* context, int64_t i) {
-      (*static_cast<const Body*>(context))(i);
-    }, &body);
+    Run(
+        threads, count,
+        [](const void* context, int64_t i) { (*static_cast<const Body*>(context))(i); }, &body);
   }
 
   // Held by a step that uses For with more than one thread. A second step at the same time (another
@@ -45,7 +45,8 @@ class ThreadPool {
 
   void Run(int threads, int64_t count, Function function, const void* context);
   void Grow(int workers);
-  void Work(int index);
+  void Work();
+  bool Join(uint64_t number);
   void Drain();
 
   std::mutex step_lock_;
@@ -53,11 +54,11 @@ class ThreadPool {
   std::condition_variable wake_;
   std::vector<std::thread> workers_;
   Job job_;
-  // Upper 32 bits: number of the job; lower: workers asked for. One word, so that a worker never
-  // sees a number without its count.
-  std::atomic<uint64_t> ticket_{0};
+  // The present job in one word, see thread_pool.cc: its number, whether it can be joined, how many
+  // workers it takes and how many have joined.
+  std::atomic<uint64_t> state_{0};
   std::atomic<int64_t> next_{0};
-  std::atomic<int> running_{0};
+  std::atomic<uint64_t> finished_{0};
 };
 
 }  // namespace tfjs_ftp

@@ -138,7 +138,8 @@ inline void ProjectColumns(const PassArgs& args, int64_t chunk) {
         j = AlignedHead(output, count);
         if (j > 0) {
           const PartGroup group{j};
-          group.store(output, Project(group.load(anchor), group.load(ratio), group.load(deviation)));
+          group.store(output,
+                      Project(group.load(anchor), group.load(ratio), group.load(deviation)));
         }
         for (; j + kLanes <= count; j += kLanes) {
           Stream(output + j, Project(Load(anchor + j), Load(ratio + j), Load(deviation + j)));

@@ -45,10 +45,10 @@ void DeviateRows(const PassArgs& args, int64_t chunk) {
   if (p.long_rows()) {
     const int64_t row = chunk / p.pieces;
     const int64_t first = (chunk % p.pieces) * kRowChunkElements;
-    const int64_t last = first + kRowChunkElements < p.row_length ? first + kRowChunkElements
-                                                                  : p.row_length;
-    DeviateRun<kBase, kMode>(a, row * p.row_length + first, row * p.row_length + last,
-                             a.norms[row], &sums);
+    const int64_t last =
+        first + kRowChunkElements < p.row_length ? first + kRowChunkElements : p.row_length;
+    DeviateRun<kBase, kMode>(a, row * p.row_length + first, row * p.row_length + last, a.norms[row],
+                             &sums);
     constexpr int64_t kSums = kMode == DeviationMode::kRejoin ? kRejoinSums : kPlainSums;
     double* slot = a.partials + chunk * kSums;
     slot[0] = SumLanes(sums.c);
@@ -106,8 +106,8 @@ inline void ProjectRows(const PassArgs& args, int64_t chunk) {
   if (p.long_rows()) {
     const int64_t row = chunk / p.pieces;
     const int64_t first = (chunk % p.pieces) * kRowChunkElements;
-    const int64_t last = first + kRowChunkElements < p.row_length ? first + kRowChunkElements
-                                                                  : p.row_length;
+    const int64_t last =
+        first + kRowChunkElements < p.row_length ? first + kRowChunkElements : p.row_length;
     ProjectRun(a, row * p.row_length + first, row * p.row_length + last,
                ProjectRatio(a.gamma, a.norms[row]));
   } else {
