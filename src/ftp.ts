@@ -102,9 +102,8 @@ function sgd(learningRate: LearningRate, options: FtpSgdOptions = {}): FtpSgdOpt
  * The base's own operations run first, so this costs at least what the base costs: prefer {@link adamw} and
  * {@link sgd} where they will do.
  *
- * If a step throws, weights and projection are as before. The base optimizer's own moments cannot be rolled
- * back (its getWeights and setWeights are asynchronous); gradients are checked for NaN before it sees them, so
- * that what remains are failures of the base itself and of the projection.
+ * If a step throws, weights, projection and the base optimizer's variables and counters are as before; what a
+ * base of your own keeps elsewhere than in its properties and arrays in them cannot be rolled back.
  *
  * @param baseOptimizer any optimizer but an FTP one. It belongs to the result, which disposes it.
  * @param options see {@link FtpOptions}.

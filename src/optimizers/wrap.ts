@@ -24,6 +24,7 @@ import {
 import { FtpError } from '../errors.js';
 import { checkNamedTensors, type NamedTensor, PROJECTION_SLOTS } from '../projection/saved_state.js';
 import { checkLearningRate, describe } from '../validate.js';
+import { BaseSnapshot, loadBase, untoldVariables } from './base_state.js';
 import { FtpOptimizer, type PreparedStep } from './ftp_optimizer.js';
 import { FTP_KEYS, type FtpWrapOptions, type LearningRate, optionsFromConfig } from './options.js';
 import { constraintHyper } from './scheduled.js';
@@ -121,20 +122,24 @@ export class FtpWrapOptimizer extends FtpOptimizer {
   }
 
   protected override compute(step: PreparedStep, hyper: Hyper): Array<Tensor | null> {
-    const { implementation, updates } = step;
+    const { implementation, records, updates } = step;
     if (this.settings.nonFinite !== 'ignore') {
       const index = findNonFinite(updates.map(({ gradient }) => gradient));
       if (index >= 0) throw new NonFiniteGradient(index);
     }
     const before = updates.map(({ weights }) => keep(clone(weights)));
+    const left = records.map(({ dataId }, i) => dataId === updates[i]?.weights.dataId);
+    const baseBefore = new BaseSnapshot(this.base);
+    const positions = [...this.positions];
     const reformed: ReformedDeviation[] = [];
     try {
       this.base.applyGradients(this.positioned(step));
       const projected = updates.filter(({ state }) => !state.spec.excluded);
       for (const update of projected) {
         if (update.fromWeights && update.t > 1) {
-          const weights = before[updates.indexOf(update)] as Tensor;
-          reformed.push(new ReformedDeviation(implementation, update.state, weights));
+          const deviation = new ReformedDeviation(implementation, update.state);
+          reformed.push(deviation);
+          deviation.form(before[updates.indexOf(update)] as Tensor);
         }
         update.fromWeights = update.t === 1;
       }
@@ -142,11 +147,19 @@ export class FtpWrapOptimizer extends FtpOptimizer {
       return updates.map((update) => outputs[projected.indexOf(update)] ?? null);
     } catch (error) {
       for (const deviation of reformed) deviation.undo();
-      for (const [i, { weights }] of updates.entries()) (weights as Variable).assign(before[i] as Tensor);
+      for (const [i, record] of records.entries()) {
+        const variable = (updates[i] as VariableUpdate).weights as Variable;
+        variable.assign(before[i] as Tensor);
+        // On some backends a clone is a copy; it must not count as assigned from outside.
+        if (left[i]) record.dataId = variable.dataId;
+      }
+      baseBefore.restore();
+      this.positions = positions;
       throw error;
     } finally {
       for (const deviation of reformed) deviation.release();
       for (const tensor of before) tensor.dispose();
+      baseBefore.release();
     }
   }
 
@@ -154,7 +167,10 @@ export class FtpWrapOptimizer extends FtpOptimizer {
   override async getWeights(): Promise<NamedTensor[]> {
     const own = await super.getWeights();
     const base = await this.base.getWeights();
-    const named = base.map(({ name, tensor }) => ({ name: BASE_PREFIX + name, tensor: clone(tensor) }));
+    const named = [...base, ...untoldVariables(this.base, base)].map(({ name, tensor }) => ({
+      name: BASE_PREFIX + name,
+      tensor: clone(tensor),
+    }));
     // tfjs's optimizers give their own variables, but a scalar of ours for the iterations.
     if (base[0]?.name === 'iter') base[0].tensor.dispose();
     return [own[0] as NamedTensor, ...named, ...own.slice(1)];
@@ -173,7 +189,7 @@ export class FtpWrapOptimizer extends FtpOptimizer {
       );
     }
     const commit = await this.parseState(own);
-    await this.base.setWeights(base);
+    await loadBase(this.base, base);
     commit();
     const names = (slot: string) =>
       own.filter(({ name }) => name.endsWith(slot)).map(({ name }) => name.slice(0, -slot.length));
@@ -227,9 +243,12 @@ class ReformedDeviation {
   constructor(
     private readonly implementation: Implementation,
     private readonly state: VariableState,
-    weights: Tensor,
   ) {
     this.replaced = ['deviation', 'norms'].map((slot) => [slot, keep(implementation.read(state, slot))]);
+  }
+
+  form(weights: Tensor): void {
+    const { implementation, state } = this;
     const { outer, rows, inner } = state.spec.layout;
     tidy(() => {
       const deviation = sub(weights, implementation.read(state, 'anchor'));

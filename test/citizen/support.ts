@@ -1,0 +1,105 @@
+/** What the citizen tests share: small models and data with fixed numbers, and bytewise snapshots. */
+import * as tf from '@tensorflow/tfjs-core';
+import * as layers from '@tensorflow/tfjs-layers';
+import { FtpError, type FtpOptimizer, type FtpOptions, ftp } from '../../src/index.js';
+import { numbers, randomTensor } from '../optimizers/support.js';
+
+/** Optimizers of every kind, excluding variables whose names start with `head`. */
+export const MAKERS: Readonly<Record<string, (options: FtpOptions) => FtpOptimizer>> = {
+  sgd: (options) => ftp.sgd(0.05, { momentum: 0.9, ...options, exclude: ['head'] }),
+  adamw: (options) => ftp.adamw(0.01, { weightDecay: 0.01, ...options, exclude: ['head'] }),
+  'adamw with amsgrad': (options) => ftp.adamw(0.01, { amsgrad: true, ...options, exclude: ['head'] }),
+  'wrap(adam)': (options) => ftp.wrap(tf.train.adam(0.01), { ...options, exclude: ['head'] }),
+};
+
+/** Values of weight `i` of a model: the same in every test and process. */
+function initialWeights(shape: number[], i: number): tf.Tensor {
+  const values = numbers(tf.util.sizeFromShape(shape), 100 + i).map((x) => 0.5 * x);
+  return tf.tensor(values, shape);
+}
+
+/** Gives a model the weights that every test starts from. */
+export function resetWeights(model: layers.LayersModel): void {
+  const values = model.getWeights().map((weight, i) => initialWeights(weight.shape, i));
+  model.setWeights(values);
+  tf.dispose(values);
+}
+
+/** Two dense layers, `body` and `head`; 5 numbers in, 3 classes out. */
+export function denseModel(): layers.Sequential {
+  const model = layers.sequential();
+  model.add(layers.layers.dense({ units: 7, inputShape: [5], activation: 'tanh', name: 'body' }));
+  model.add(layers.layers.dense({ units: 3, activation: 'softmax', name: 'head' }));
+  resetWeights(model);
+  return model;
+}
+
+export interface Batch {
+  xs: tf.Tensor2D;
+  ys: tf.Tensor2D;
+}
+
+/** A batch of 4 examples for {@link denseModel}; the caller's to dispose. */
+export function batch(seed: number): Batch {
+  const xs = randomTensor([4, 5], 1000 + seed) as tf.Tensor2D;
+  const ys = tf.tidy(() => tf.cast(tf.oneHot([0, 1, 2, seed % 3], 3), 'float32')) as tf.Tensor2D;
+  return { xs, ys };
+}
+
+/** One `trainOnBatch` for each seed. */
+export async function train(model: layers.LayersModel, seeds: Iterable<number>): Promise<void> {
+  for (const seed of seeds) {
+    const { xs, ys } = batch(seed);
+    await model.trainOnBatch(xs, ys);
+    tf.dispose([xs, ys]);
+  }
+}
+
+/** 0, 1, ..., count - 1, from `start` on. */
+export function range(count: number, start = 0): number[] {
+  return Array.from({ length: count }, (_, i) => start + i);
+}
+
+/** The bytes of a tensor, as hexadecimal text. */
+export function bytesOf(tensor: tf.Tensor): string {
+  const { buffer, byteOffset, byteLength } = tensor.dataSync() as Float32Array;
+  return Buffer.from(buffer, byteOffset, byteLength).toString('hex');
+}
+
+/** The bytes of all weights, in order; names are left out, since tfjs changes them. */
+export function weightBytes(model: layers.LayersModel): string[] {
+  return model.getWeights().map(bytesOf);
+}
+
+/** The bytes of an optimizer's whole state by name, and its counters. */
+export async function stateBytes(optimizer: FtpOptimizer): Promise<Record<string, string | number>> {
+  const result: Record<string, string | number> = {
+    iterations: optimizer.iterations,
+    skippedSteps: optimizer.skippedSteps,
+  };
+  for (const { name, tensor } of await optimizer.getWeights()) {
+    result[name] = bytesOf(tensor);
+    tensor.dispose();
+  }
+  return result;
+}
+
+/** Everything that a failed step must leave as it was, bytewise. */
+export async function everything(optimizer: FtpOptimizer, variables: readonly tf.Variable[]) {
+  return {
+    weights: variables.map(({ name }, i) => [name, bytesOf(variables[i] as tf.Variable)]),
+    state: await stateBytes(optimizer),
+    tensors: tf.memory().numTensors,
+  };
+}
+
+/** The code of the FtpError that `action` throws; other errors pass through. */
+export function codeOf(action: () => unknown): string {
+  try {
+    action();
+  } catch (error) {
+    if (error instanceof FtpError) return error.code;
+    throw error;
+  }
+  return 'nothing was thrown';
+}
