@@ -68,7 +68,7 @@ struct StepResult {
 // status is not kOk, nothing at all. Bytes moved per float32 parameter of a projected variable
 // under AdamW: 40 (pass 1 reads G, C, m, v and writes C, m, v; pass 2 reads A, C, writes W), 4 less
 // where pass 2 finds C in cache, 4 more with decay. Sums are partitioned by shape alone: the same
-// inputs give the same bits for any thread count and instruction set.
+// inputs give the same bits for any thread count and instruction set. Subnormal numbers count as 0.
 StepResult CpuStep(const StepOptions& options, const VariableStep* variables, int64_t count);
 
 // Instruction set the CPU kernels run with: "avx512", "avx2", "sse2", "neon" or "scalar".

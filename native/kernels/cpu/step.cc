@@ -18,6 +18,7 @@
 #include "../partition.h"
 #include "../state_layout.h"
 #include "dispatch.h"
+#include "float_mode.h"
 #include "passes.h"
 #include "thread_pool.h"
 
@@ -291,6 +292,7 @@ StepResult RunStep(const StepOptions& options, const VariableStep* variables, in
 }  // namespace
 
 StepResult CpuStep(const StepOptions& options, const VariableStep* variables, int64_t count) {
+  const KernelFloatMode mode;
   try {
     return RunStep(options, variables, count);
   } catch (const std::bad_alloc&) {

@@ -1,5 +1,7 @@
 #include "thread_pool.h"
 
+#include "float_mode.h"
+
 #if defined(_MSC_VER)
 #include <intrin.h>
 #endif
@@ -98,6 +100,7 @@ bool ThreadPool::Join(uint64_t number) {
 }
 
 void ThreadPool::Work() {
+  const KernelFloatMode mode;
   uint64_t seen = 0;
   for (;;) {
     auto number = [this] { return state_.load(std::memory_order_acquire) >> kNumberShift; };

@@ -1,0 +1,161 @@
+#include "contenders.h"
+
+#include <cmath>
+#include <cstring>
+#include <mutex>
+#include <new>
+#include <utility>
+
+#include "../kernels/cpu/thread_pool.h"
+#include "../kernels/state_layout.h"
+
+namespace tfjs_ftp {
+namespace {
+
+constexpr size_t kAlignment = 64;
+
+// Reproducible numbers in (-scale, scale), none of them so small that sums of products underflow.
+void Fill(float* floats, int64_t length, float scale, uint64_t seed) {
+  uint64_t state = seed * 0x9e3779b97f4a7c15ull + 1;
+  for (int64_t i = 0; i < length; ++i) {
+    state ^= state << 13;
+    state ^= state >> 7;
+    state ^= state << 17;
+    const float unit = static_cast<float>(static_cast<int32_t>(state >> 32)) / 2147483648.0f;
+    floats[i] = scale * unit;
+  }
+}
+
+class CopyContender : public Contender {
+ public:
+  explicit CopyContender(int64_t bytes)
+      : Contender("copy"),
+        bytes_(bytes / kSlice * kSlice),
+        source_(AllocateFloats(bytes_ / 4)),
+        target_(AllocateFloats(bytes_ / 4)) {
+    Fill(source_.get(), bytes_ / 4, 1.0f, 11);
+    std::memset(target_.get(), 0, static_cast<size_t>(bytes_));
+  }
+
+  void Run(int threads) override {
+    ThreadPool& pool = ThreadPool::Get();
+    std::unique_lock<std::mutex> lock(pool.Lock());
+    const int64_t slice = (bytes_ / threads + kSlice - 1) / kSlice * kSlice;
+    pool.For(threads, threads, [&](int64_t i) {
+      const int64_t begin = i * slice;
+      if (begin >= bytes_) return;
+      const int64_t length = begin + slice <= bytes_ ? slice : bytes_ - begin;
+      std::memcpy(reinterpret_cast<char*>(target_.get()) + begin,
+                  reinterpret_cast<const char*>(source_.get()) + begin,
+                  static_cast<size_t>(length));
+    });
+  }
+
+  std::string Check() const override {
+    return std::memcmp(source_.get(), target_.get(), static_cast<size_t>(bytes_)) == 0
+               ? ""
+               : "the copy differs from its source";
+  }
+
+ private:
+  static constexpr int64_t kSlice = 4096;
+  int64_t bytes_;
+  Floats source_;
+  Floats target_;
+};
+
+class StepContender : public Contender {
+ public:
+  StepContender(std::string name, const SharedBuffers* shared, const StepOptions& options,
+                RowOrder order, bool excluded)
+      : Contender(std::move(name)), options_(options) {
+    for (size_t i = 0; i < shared->list.size(); ++i) {
+      const ListedVariable& listed = shared->list[i];
+      VariableStep variable;
+      variable.weights = shared->weights[i].get();
+      variable.gradient = shared->gradients[i].get();
+      variable.output = shared->outputs[i].get();
+      variable.outer = order == RowOrder::kColumns ? listed.length : 1;
+      variable.rows = listed.rows;
+      variable.inner = order == RowOrder::kColumns ? 1 : listed.length;
+      variable.excluded = excluded;
+      const StateLayout layout = LayoutState(options.base, options.amsgrad, options.momentum_slot,
+                                             excluded, listed.size(), listed.rows);
+      states_.push_back(AllocateFloats(layout.length));
+      float* state = states_.back().get();
+      std::memset(state, 0, static_cast<size_t>(layout.length) * sizeof(float));
+      if (!excluded) {
+        std::memcpy(state + layout.anchor, variable.weights,
+                    static_cast<size_t>(listed.size()) * sizeof(float));
+      }
+      variable.state = state;
+      steps_.push_back(variable);
+    }
+  }
+
+  void Run(int threads) override {
+    options_.threads = threads;
+    ++t_;
+    for (VariableStep& variable : steps_) {
+      variable.t = t_;
+      variable.n = t_;
+      variable.from_weights = t_ == 1;
+    }
+    result_ = CpuStep(options_, steps_.data(), static_cast<int64_t>(steps_.size()));
+  }
+
+  std::string Check() const override {
+    if (result_.status != StepStatus::kOk) return "the step failed";
+    for (size_t i = 0; i < steps_.size(); ++i) {
+      const int64_t size = steps_[i].size();
+      int64_t moved = 0;
+      for (int64_t j = 0; j < size; ++j) {
+        if (!std::isfinite(steps_[i].output[j])) return "a weight is not finite";
+        moved += steps_[i].output[j] != steps_[i].weights[j] ? 1 : 0;
+      }
+      if (2 * moved < size) return "variable " + std::to_string(i) + " did not move";
+    }
+    return "";
+  }
+
+ private:
+  StepOptions options_;
+  std::vector<Floats> states_;
+  std::vector<VariableStep> steps_;
+  StepResult result_;
+  int32_t t_ = 0;
+};
+
+}  // namespace
+
+Floats AllocateFloats(int64_t length) {
+  const size_t bytes =
+      (static_cast<size_t>(length) * sizeof(float) + kAlignment - 1) / kAlignment * kAlignment;
+  void* memory = std::aligned_alloc(kAlignment, bytes);
+  if (memory == nullptr) throw std::bad_alloc();
+  return Floats(static_cast<float*>(memory));
+}
+
+SharedBuffers::SharedBuffers(std::vector<ListedVariable> variables) : list(std::move(variables)) {
+  for (size_t i = 0; i < list.size(); ++i) {
+    const int64_t size = list[i].size();
+    elements += size;
+    for (std::vector<Floats>* buffers : {&weights, &gradients, &outputs}) {
+      buffers->push_back(AllocateFloats(size));
+    }
+    Fill(weights.back().get(), size, 0.1f, 2 * i + 1);
+    Fill(gradients.back().get(), size, 0.01f, 2 * i + 2);
+    std::memset(outputs.back().get(), 0, static_cast<size_t>(size) * sizeof(float));
+  }
+}
+
+std::unique_ptr<Contender> MakeCopy(int64_t bytes) {
+  return std::make_unique<CopyContender>(bytes);
+}
+
+std::unique_ptr<Contender> MakeStep(std::string name, SharedBuffers* shared,
+                                    const StepOptions& options, RowOrder order, bool excluded) {
+  return std::make_unique<StepContender>(std::move(name), shared, options, order, excluded);
+}
+
+}  // namespace tfjs_ftp
