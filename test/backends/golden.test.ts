@@ -6,7 +6,7 @@ import { writeFileSync } from 'node:fs';
 import * as tf from '@tensorflow/tfjs-core';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { type GoldenCase, goldenNames, readGolden } from '../reference/golden.js';
-import { exceeded, MEASURES, type Measures } from '../reference/measures.js';
+import { distance2, exceeded, MEASURES, type Measures, norm2 } from '../reference/measures.js';
 import {
   type LayoutName,
   type ReplayResult,
@@ -20,7 +20,7 @@ import { startWrapReplay } from './tfjs_replay.js';
 
 const cases = goldenNames().map(readGolden);
 const layouts: readonly LayoutName[] = ['torch', 'keras'];
-const worst = new Map<string, Measures & { finalSlots: number; shareOfLimit: number }>();
+const worst = new Map<string, Measures & { finalSlots: number; shareOfLimit: number; float64: number }>();
 
 async function check(
   label: string,
@@ -30,14 +30,24 @@ async function check(
   slots?: readonly Slot[],
 ): Promise<ReplayResult> {
   const result = await replayGolden(golden, layout, start, slots);
-  const entry = worst.get(label) ?? { ...result.measures, finalSlots: 0, shareOfLimit: 0 };
+  const entry = worst.get(label) ?? { ...result.measures, finalSlots: 0, shareOfLimit: 0, float64: 0 };
   for (const measure of MEASURES) {
     const value = result.measures[measure];
     entry[measure] = Math.max(entry[measure], value);
     entry.shareOfLimit = Math.max(entry.shareOfLimit, value / golden.tolerance[measure]);
   }
   entry.finalSlots = Math.max(entry.finalSlots, result.finalSlots);
+  // the weights at the end against the authors' float64 run
+  const float64 = Math.max(
+    ...[...golden.expectedF64].map(([name, expected]) => {
+      const weights = result.finalWeights.get(name) as Float32Array;
+      return distance2(weights, expected) / norm2(expected);
+    }),
+  );
+  entry.float64 = Math.max(entry.float64, float64);
   worst.set(label, entry);
+  expect(golden.expectedF64.size).toBe(golden.params.length);
+  expect(float64, 'error against float64').toBeLessThanOrEqual(golden.tolerance.params_rel);
   expect(result.stepsCompared).toBe(golden.steps.length);
   expect(exceeded(result.measures, golden.tolerance)).toEqual([]);
   expect(result.finalSlots, 'final moments and deviation, as a share of their limit').toBeLessThanOrEqual(1);
