@@ -89,8 +89,8 @@ std::vector<Measured> Interleave(const std::vector<std::unique_ptr<Contender>>& 
   }
   for (int round = 0; round < rounds; ++round) {
     for (size_t k = 0; k < count; ++k) {
-      const size_t forward = (k + static_cast<size_t>(round) / 2) % count;
-      const size_t i = round % 2 == 0 ? forward : count - 1 - forward;
+      const size_t turned = round % 2 == 0 ? k : count - 1 - k;
+      const size_t i = (turned + static_cast<size_t>(round) / 2) % count;
       measured[i].seconds.push_back(Time(contenders[i].get(), threads, measured[i].repeats));
     }
   }

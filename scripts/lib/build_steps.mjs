@@ -14,7 +14,8 @@ const require = createRequire(import.meta.url);
 
 const ADDON = path.join(root, 'build', 'Release', 'tfjs_ftp.node');
 const isNativeSource = (file) =>
-  /\.(cc|h|cu|cuh|cmake|txt)$/.test(file) && !file.startsWith(path.join('native', 'test'));
+  /\.(cc|h|cu|cuh|cmake|txt)$/.test(file) &&
+  !['test', 'bench'].some((folder) => file.startsWith(path.join('native', folder)));
 const isTypeScript = (file) => /\.[cm]?ts$/.test(file);
 
 /** Fails with what to do where `npm ci` has not run. */

@@ -1,0 +1,156 @@
+/** Suite `kernels`: builds and runs native/bench/, the step without Node and TensorFlow against memcpy. */
+
+import { spawn } from 'node:child_process';
+import fs from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { bytesPerParameter } from './bytes.js';
+import { listNamed, parametersOf, rowsOf, sizeOf, type VariableList } from './lists/index.js';
+import { availableBytes } from './memory_budget.js';
+import type { KernelRun } from './schema.js';
+import { Unavailable } from './specs.js';
+import { ratioByRound } from './statistics.js';
+import { summarizeRun } from './timed.js';
+
+const BUILD_SCRIPT = fileURLToPath(new URL('../../../scripts/build_kernel_bench.mjs', import.meta.url));
+
+/** By the name that kernel_bench prints. */
+const CONTENDERS: Record<string, { label: string; bytes: number }> = {
+  copy: { label: 'memcpy', bytes: bytesPerParameter('copy') },
+  'ftp-adamw-rows': { label: 'FTP-AdamW, rows contiguous', bytes: bytesPerParameter('ftp-adamw') },
+  'ftp-adamw-columns': { label: 'FTP-AdamW, columns strided', bytes: bytesPerParameter('ftp-adamw') },
+  'ftp-sgd-rows': {
+    label: 'FTP-SGD with momentum, rows contiguous',
+    bytes: bytesPerParameter('ftp-sgd-momentum'),
+  },
+  'ftp-sgd-columns': {
+    label: 'FTP-SGD with momentum, columns strided',
+    bytes: bytesPerParameter('ftp-sgd-momentum'),
+  },
+  adamw: { label: 'plain fused AdamW', bytes: bytesPerParameter('adamw') },
+};
+const BASELINES = ['adamw', 'ftp-adamw-rows', 'ftp-sgd-rows'];
+
+/** Words a parameter: shared weights, gradients, outputs, and the state of five contenders. */
+const WORDS = 3 + 4 + 4 + 3 + 3 + 2;
+
+export interface KernelSpec {
+  list: string;
+  rounds: number;
+  minSampleSeconds: number;
+  /** Of each buffer of the copy. */
+  copyMegabytes: number;
+}
+
+/** What kernel_bench prints. */
+interface KernelOutput {
+  simd: string;
+  elements: number;
+  copyBytes: number;
+  runs: Array<{ threads: number; contenders: Array<{ name: string; repeats: number; seconds: number[] }> }>;
+}
+
+/** One, two (what the targets speak of) and all threads, as far as there are cores. */
+export function threadCounts(cores = os.availableParallelism()): number[] {
+  return [...new Set([1, Math.min(2, cores), cores])];
+}
+
+function execute(command: string, args: string[]): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const child = spawn(command, args, { stdio: ['ignore', 'pipe', 'pipe'] });
+    let stdout = '';
+    let stderr = '';
+    child.stdout.on('data', (chunk) => {
+      stdout += chunk;
+    });
+    child.stderr.on('data', (chunk) => {
+      stderr += chunk;
+    });
+    child.on('error', reject);
+    child.on('close', (code, signal) => {
+      if (code === 0) resolve(stdout);
+      else
+        reject(
+          new Error(`${path.basename(command)} ended with ${signal ?? `code ${code}`}\n${stderr.trim()}`),
+        );
+    });
+  });
+}
+
+/**
+ * @returns path of the program
+ * @throws Unavailable without cmake, a compiler or the sources
+ */
+export async function buildKernelBench(): Promise<string> {
+  try {
+    const output = await execute(process.execPath, [BUILD_SCRIPT]);
+    return output.trimEnd().split('\n').at(-1) as string;
+  } catch (error) {
+    throw new Unavailable((error as Error).message);
+  }
+}
+
+/** Lines `rows length`, one a variable. */
+function listText(list: VariableList): string {
+  return list.variables
+    .map(({ shape }) => {
+      const { rows, length } = rowsOf(shape);
+      return `${rows} ${length}\n`;
+    })
+    .join('');
+}
+
+/** One process for the list; one run for each number of threads. */
+export async function runKernels(program: string, spec: KernelSpec): Promise<KernelRun[]> {
+  const list = listNamed(spec.list);
+  const needs = 4 * WORDS * parametersOf(list) + 2 * spec.copyMegabytes * 2 ** 20;
+  if (needs > availableBytes()) {
+    throw new Unavailable(
+      `needs ${(needs / 1e9).toFixed(1)} GB, ${(availableBytes() / 1e9).toFixed(1)} GB are free`,
+    );
+  }
+  const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'tfjs-ftp-bench-'));
+  try {
+    const file = path.join(folder, 'variables.txt');
+    fs.writeFileSync(file, listText(list));
+    const args = [
+      file,
+      spec.rounds,
+      threadCounts().join(','),
+      spec.copyMegabytes,
+      1000 * spec.minSampleSeconds,
+    ];
+    return summarizeOutput(JSON.parse(await execute(program, args.map(String))) as KernelOutput, list);
+  } finally {
+    fs.rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+function summarizeOutput({ simd, elements, copyBytes, runs }: KernelOutput, list: VariableList): KernelRun[] {
+  if (elements !== parametersOf(list)) {
+    throw new Error(`kernel_bench took ${list.label} for ${elements} elements, not ${parametersOf(list)}`);
+  }
+  return runs.map(({ threads, contenders }) => {
+    const copy = contenders.find(({ name }) => name === 'copy');
+    if (copy === undefined) throw new Error('kernel_bench printed no copy');
+    const timed = contenders.map(({ name, repeats, seconds }) => {
+      const { label, bytes } = CONTENDERS[name] ?? { label: name, bytes: 0 };
+      // So that GB/s come out right for the copy too, whose buffers have another length.
+      const perParameter = name === 'copy' ? (2 * copyBytes) / elements : bytes;
+      return { name, label, implementation: simd, bytesPerParameter: perParameter, repeats, seconds };
+    });
+    const summarized = summarizeRun(timed, elements, BASELINES).map((contender, i) => {
+      const { seconds, bytesPerParameter: bytes } = timed[i] as (typeof timed)[number];
+      // Share of bandwidth: (bytes / time) / (copied bytes / copy's time), by round.
+      const scale = (elements * bytes) / (2 * copyBytes);
+      const shareOfCopy = ratioByRound(
+        copy.seconds.map((time) => time * scale),
+        seconds,
+      );
+      const counted = contender.name === 'copy' ? bytesPerParameter('copy') : bytes;
+      return { ...contender, bytesPerParameter: counted, shareOfCopy };
+    });
+    return { list: sizeOf(list), threads, simd, copyBytes, contenders: summarized };
+  });
+}

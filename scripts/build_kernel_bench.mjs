@@ -1,0 +1,42 @@
+#!/usr/bin/env node
+// Builds native/bench/ and prints the program's path as the last line. `npm run bench` calls it.
+import fs from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import { root } from './lib/build_steps.mjs';
+import { run, tail } from './lib/child.mjs';
+import { reportFailure, SetupError } from './lib/report.mjs';
+
+/** Where cmake-js built the addon: its kernels are linked as they are. Else a build of their own. */
+const ADDON_BUILD = path.join(root, 'build');
+const OWN_BUILD = path.join(root, 'build-native');
+
+async function cmake(args) {
+  const { code, output, missing } = await run('cmake', args, { cwd: root });
+  if (missing) throw new SetupError('cmake was not found', 'Install cmake: sudo apt-get install -y cmake');
+  if (code !== 0) throw new SetupError(`cmake ${args.join(' ')} ended with code ${code}\n${tail(output)}`);
+}
+
+async function main() {
+  if (!fs.existsSync(path.join(root, 'CMakeLists.txt'))) {
+    throw new SetupError('the kernel benchmark is built from a checkout of tfjs-ftp, not from the package');
+  }
+  const besideAddon = ['CMakeCache.txt', 'Release/tfjs_ftp.node'].every((file) =>
+    fs.existsSync(path.join(ADDON_BUILD, file)),
+  );
+  const build = besideAddon ? ADDON_BUILD : OWN_BUILD;
+  if (!besideAddon) {
+    await cmake(['-S', '.', '-B', build, '-DCMAKE_BUILD_TYPE=Release', '-DTFJS_FTP_SANITIZE=']);
+  }
+  const parallel = String(os.availableParallelism());
+  await cmake(['--build', build, '--config', 'Release', '--target', 'kernel_bench', '--parallel', parallel]);
+  const name = process.platform === 'win32' ? 'kernel_bench.exe' : 'kernel_bench';
+  const program = [path.join(build, name), path.join(build, 'Release', name)].find(fs.existsSync);
+  if (program === undefined) throw new SetupError(`${build} holds no ${name} after the build`);
+  process.stdout.write(`${program}\n`);
+}
+
+main().catch((error) => {
+  reportFailure('kernel bench', error);
+  process.exitCode = 1;
+});
