@@ -70,7 +70,8 @@ export class ReferenceImplementation implements Implementation {
   createState(spec: StateSpec, anchor: Tensor | null): VariableState {
     const slots: Slots = {};
     for (const { name, shape } of slotsOf(spec)) {
-      slots[name] = keep(name === 'anchor' && anchor !== null ? clone(anchor) : zeros(shape));
+      // A clone would share memory with the array that the user made the variable from.
+      slots[name] = keep(name === 'anchor' && anchor !== null ? mul(anchor, 1) : zeros(shape));
     }
     return new ReferenceState(spec, slots);
   }
