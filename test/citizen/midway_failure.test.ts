@@ -2,7 +2,7 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { afterEach, beforeAll, beforeEach, expect, it, vi } from 'vitest';
 import type { Implementation } from '../../src/backends/types.js';
-import { type FtpOptimizer, type FtpOptions, ftp } from '../../src/index.js';
+import { type FtpOptimizer, type FtpOptions, ftp, type NamedTensor } from '../../src/index.js';
 import { describeImplementations, useBackend } from '../backends/implementations.js';
 import { randomTensor, randomVariable, stepOnce } from '../optimizers/support.js';
 import { codeOf, everything, MAKERS } from './support.js';
@@ -121,8 +121,8 @@ describeImplementations('a failure in the middle of a step', (implementation) =>
       count = 0;
       fails = false;
       readonly velocity: tf.Variable[] = [];
-      override applyGradients(gradients: tf.NamedTensorMap | tf.NamedTensor[]): void {
-        for (const [i, { name, tensor }] of (gradients as tf.NamedTensor[]).entries()) {
+      override applyGradients(gradients: tf.NamedTensorMap | NamedTensor[]): void {
+        for (const [i, { name, tensor }] of (gradients as NamedTensor[]).entries()) {
           ++this.count;
           if (this.fails && i === 1) throw new Error('careless');
           if (tensor === null) continue;

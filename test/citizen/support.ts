@@ -34,10 +34,7 @@ export function denseModel(): layers.Sequential {
   return model;
 }
 
-export interface Batch {
-  xs: tf.Tensor2D;
-  ys: tf.Tensor2D;
-}
+export type Batch = { xs: tf.Tensor2D; ys: tf.Tensor2D };
 
 /** A batch of 4 examples for {@link denseModel}; the caller's to dispose. */
 export function batch(seed: number): Batch {
