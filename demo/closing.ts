@@ -44,9 +44,9 @@ const SETTINGS = {
 };
 
 const LIMITS =
-  'What to expect of FTP: it keeps what pre-training knows, at any learning rate, for one projection a step. Where the\n' +
-  'pre-trained features already solve the task, a linear probe does as well at a fraction of the time; where\n' +
-  'pre-training has not covered the task, holding on to it costs accuracy (try --task kinds). One seed is one sample:\n' +
+  'What to expect of FTP: at the same learning rate it keeps more of what pre-training knows than plain AdamW does.\n' +
+  'Where the pre-trained features already solve the task, a linear probe does as well in less time; where pre-training\n' +
+  'has not covered the task, holding on to it costs accuracy (--task kinds shows it). One seed is one sample:\n' +
   `differences of ${NOISE} point or less say nothing.`;
 
 /** The text under the table. */

@@ -2,7 +2,7 @@
 import type { Tensor } from '@tensorflow/tfjs-core';
 import * as tf from '@tensorflow/tfjs-core';
 import type { LayersModel } from '@tensorflow/tfjs-layers';
-import { ftp } from 'tfjs-ftp';
+import { type FtpOptimizer, ftp } from 'tfjs-ftp';
 import { HEAD } from './transfer.js';
 
 export const METHOD_NAMES = ['adamw', 'l2sp', 'probe', 'ftp', 'ftp-sgd'] as const;
@@ -26,9 +26,6 @@ export interface Method {
   settings: MethodSettings;
   optimizer(model: LayersModel, settings: MethodSettings, implementation: ImplementationOption): FtpOptimizer;
 }
-
-/** What the factories of tfjs-ftp return. */
-export type FtpOptimizer = ReturnType<typeof ftp.adamw> | ReturnType<typeof ftp.sgd>;
 
 /** Everything excluded from projection: the native step then is plain AdamW, the same bits. */
 const EVERYTHING = [/./];
@@ -55,7 +52,7 @@ export const METHODS: Record<MethodName, Method> = {
     label: 'AdamW, L2-SP',
     about: 'AdamW with the squared distance to the pre-trained weights added to the loss',
     trains: 'backbone',
-    settings: { learningRate: 1e-3, strength: 1e-2 },
+    settings: { learningRate: 3e-3, strength: 1e-2 },
     optimizer: adamw,
   },
   probe: {
@@ -63,7 +60,7 @@ export const METHODS: Record<MethodName, Method> = {
     label: 'Linear probe',
     about: 'AdamW on the new head alone',
     trains: 'head',
-    settings: { learningRate: 1e-2 },
+    settings: { learningRate: 3e-2 },
     optimizer: adamw,
   },
   ftp: {
@@ -71,7 +68,7 @@ export const METHODS: Record<MethodName, Method> = {
     label: 'FTP (AdamW)',
     about: 'AdamW, each layer projected into a ball around its pre-trained value whose radius is learnt',
     trains: 'backbone',
-    settings: { learningRate: 1e-3 },
+    settings: { learningRate: 1e-2 },
     optimizer: (model, { learningRate }, implementation) =>
       ftp.adamw(learningRate, { model, implementation, exclude: [`${HEAD}/`] }),
   },

@@ -1,6 +1,8 @@
 /** Starts TensorFlow under tfjs and says what runs. */
 import { availableParallelism } from 'node:os';
 import * as tf from '@tensorflow/tfjs-core';
+// tfjs-node calls functions that Node 23 removed; this puts them back.
+import 'tfjs-ftp/compat';
 
 export interface Runtime {
   /** The tfjs backend in use. */
