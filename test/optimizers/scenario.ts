@@ -78,8 +78,8 @@ const gifts = (steps: number): fc.Arbitrary<Gift[]> =>
     { minLength: steps, maxLength: steps },
   );
 
-/** Large and small, but not so that float32 overflows or g * g leaves its normal range. */
-const gradientScales = fc.constantFrom(1, 1, 1, 1e-3, 30, 1e-12, 1e12);
+/** Large, but not so that float32 overflows; small, and so that g * g or g itself is subnormal. */
+const gradientScales = fc.constantFrom(1, 1, 1, 1e-3, 30, 1e-12, 1e12, 1e-20, 1e-38);
 
 const variables = (steps: number): fc.Arbitrary<ScenarioVariable> =>
   shapes.chain((shape) =>

@@ -4,7 +4,7 @@
  *
  * precision 'float64': the textbook form. Every step forms C = (W - U) - A from the weights themselves.
  * precision 'float32': the order of operations of the kernels, each element operation rounded to float32 (no fused
- *   multiply-add), sums and the scalar constraint in double. This is the "plain float32" that tolerances are derived
+ *   multiply-add, subnormal numbers are zero), sums and the scalar constraint in double. This is the "plain float32" that tolerances are derived
  *   from; without a projection (excluded variables) it is the same to the bit as any correct kernel.
  *
  *   U      update of the base optimizer
@@ -56,6 +56,15 @@ export const ORACLE_DEFAULTS: OracleOptions = {
   constraintBeta1: 0.9,
   constraintBeta2: 0.999,
 };
+
+/** Smallest normal float32. */
+const SMALLEST_NORMAL = 2 ** -126;
+
+/** The nearest float32; a subnormal one is zero, of its sign. */
+function singleOf(x: number): number {
+  const y = Math.fround(x);
+  return Math.abs(y) < SMALLEST_NORMAL ? y * 0 : y;
+}
 
 const NORM_FLOOR = 1e-8;
 const CONSTRAINT_EPSILON = 1e-8;
@@ -140,7 +149,7 @@ export class OracleVariable {
     if (spec.weights.length !== size) throw new Error(`expected ${size} weights, got ${spec.weights.length}`);
     this.single = spec.precision === 'float32';
     this.fromState = (spec.form ?? (this.single ? 'state' : 'weights')) === 'state';
-    this.round = this.single ? Math.fround : (x) => x;
+    this.round = this.single ? singleOf : (x) => x;
     this.excluded = spec.excluded ?? false;
     this.weights = this.rounded(spec.weights);
     this.anchor = this.rounded(spec.anchor ?? spec.weights);
@@ -233,7 +242,7 @@ export class OracleVariable {
     const eps = f(epsilon);
     const update = new Float64Array(this.weights.length);
     for (let i = 0; i < update.length; i++) {
-      const g = gradient[i] as number;
+      const g = f(gradient[i] as number);
       const m = f(f(b1 * (this.m[i] as number)) + f(c1 * g));
       const v = f(f(b2 * (this.v[i] as number)) + f(f(c2 * g) * g));
       this.m[i] = m;
@@ -259,12 +268,14 @@ export class OracleVariable {
     const [lr, wd, mu, c] = [f(learningRate), f(weightDecay), f(momentum), f(1 - dampening)];
     const update = new Float64Array(this.weights.length);
     for (let i = 0; i < update.length; i++) {
-      let d = gradient[i] as number;
-      if (weightDecay !== 0) d = f(d + f(wd * this.w(i)));
+      const g = f(gradient[i] as number);
+      let d = weightDecay === 0 ? g : f(g + f(wd * this.w(i)));
       if (momentum !== 0) {
-        const buffer = this.n === 1 ? d : f(f(mu * (this.momentum[i] as number)) + f(c * d));
+        // the first buffer is a copy, of subnormal numbers too
+        const copied = weightDecay === 0 ? (gradient[i] as number) : d;
+        const buffer = this.n === 1 ? copied : f(f(mu * f(this.momentum[i] as number)) + f(c * d));
         this.momentum[i] = buffer;
-        d = nesterov ? f(d + f(mu * buffer)) : buffer;
+        d = nesterov ? f(d + f(mu * f(buffer))) : f(buffer);
       }
       update[i] = f(lr * d);
     }
@@ -363,7 +374,7 @@ export class OracleVariable {
     this.deviation.forEach((c, i) => {
       const r = this.rowOf[i] as number;
       const share = scaled ? f(c * f(1 / (this.norms[r] as number))) : c;
-      sums[r] = (sums[r] as number) + f(share * (gradient[i] as number));
+      sums[r] = (sums[r] as number) + f(share * f(gradient[i] as number));
     });
     return sums.reduce((h, sum, r) => h + (scaled ? sum : sum / (this.norms[r] as number)), 0);
   }
