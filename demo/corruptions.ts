@@ -1,6 +1,7 @@
 /**
- * Four ways to spoil an image, each in three severities: noise, blur, low contrast and coarse pixels. Lengths are
- * those for images of 32 pixels and grow with the image. No model here was trained on any of them.
+ * Four ways to spoil an image, each in three severities: noise, blur, low contrast and coarse pixels.
+ * Lengths are those for images of 32 pixels and grow with the image. No model here was trained on any of
+ * them.
  */
 import * as tf from '@tensorflow/tfjs-core';
 import { changedSet, type EvaluationSet } from './evaluation.js';
@@ -9,7 +10,10 @@ import { hashKeys } from './random.js';
 export const CORRUPTIONS = ['noise', 'blur', 'contrast', 'pixelation'] as const;
 export type Corruption = (typeof CORRUPTIONS)[number];
 
-/** Standard deviation, deviation in pixels of 32, share of contrast that is left, pixels of 32 that become one. */
+/**
+ * Standard deviation, deviation in pixels of 32, share of contrast that is left, pixels of 32 that become
+ * one.
+ */
 export const SEVERITIES: Record<Corruption, readonly [number, number, number]> = {
   noise: [0.1, 0.2, 0.3],
   blur: [0.8, 1.3, 1.8],

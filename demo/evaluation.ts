@@ -67,7 +67,10 @@ export function setFromFolder(name: string, folder: ImageFolderDataset): Evaluat
   };
 }
 
-/** The same images and labels, changed by `change`, which returns a new tensor and leaves its argument alone. */
+/**
+ * The same images and labels, changed by `change`, which returns a new tensor and leaves its argument
+ * alone.
+ */
 export function changedSet(
   base: EvaluationSet,
   name: string,

@@ -1,9 +1,10 @@
 /** The comparison on somebody's own image folder and LayersModel. */
 import { existsSync } from 'node:fs';
 import { join, resolve } from 'node:path';
-import * as tf from '@tensorflow/tfjs-layers';
+import type { LayersModel } from '@tensorflow/tfjs-layers';
 import { type ImageFolderOptions, imageFolder } from 'tfjs-ftp/data';
 import { setFromFolder } from './evaluation.js';
+import { loadModelFiles } from './load_model.js';
 import type { Task } from './task.js';
 import { prepareTransfer } from './transfer.js';
 
@@ -25,7 +26,7 @@ export interface FolderTaskOptions {
 }
 
 /** Height, width and channels of the images that a model takes. */
-function imageShape(model: tf.LayersModel): { imageSize: [number, number]; channels: 1 | 3 } {
+function imageShape(model: LayersModel): { imageSize: [number, number]; channels: 1 | 3 } {
   const shape = model.inputs[0]?.shape ?? [];
   const [, height, width, channels] = shape;
   const fits = model.inputs.length === 1 && shape.length === 4 && height && width;
@@ -43,7 +44,7 @@ export async function folderTask(options: FolderTaskOptions): Promise<Task> {
   const path = resolve(options.model);
   const file = existsSync(join(path, 'model.json')) ? join(path, 'model.json') : path;
   if (!existsSync(file)) throw new Error(`--model: ${file} does not exist`);
-  const pretrained = await tf.loadLayersModel(`file://${file}`);
+  const pretrained = await loadModelFiles(file);
   const common: ImageFolderOptions = {
     ...imageShape(pretrained),
     range,

@@ -1,7 +1,7 @@
 /**
- * The fonts behind the glyphs: 66 open families from the `@fontsource/*` packages (SIL Open Font License, some
- * Apache 2.0), of five kinds. Families are split, not images: no family that pre-training or fine-tuning has seen
- * is ever tested on.
+ * The fonts behind the glyphs: 66 open families from the `@fontsource/*` packages (SIL Open Font License,
+ * some Apache 2.0), of five kinds. Families are split, not images: no family that pre-training or
+ * fine-tuning has seen is ever tested on.
  */
 import { createRequire } from 'node:module';
 import type * as Canvas from '@napi-rs/canvas';
@@ -77,8 +77,8 @@ let canvasModule: CanvasModule | undefined;
 /**
  * Loads the drawing library and registers all families, once a process.
  *
- * @throws Error naming the packages to install if the drawing library or a font is not there (they are development
- *   dependencies: an installation of tfjs-ftp from the registry does not bring them along).
+ * @throws Error naming the packages to install if the drawing library or a font is not there (they are
+ *   development dependencies: an installation of tfjs-ftp from the registry does not bring them along).
  */
 export async function loadCanvas(): Promise<CanvasModule> {
   if (canvasModule !== undefined) return canvasModule;

@@ -6,9 +6,9 @@ import { CHARACTERS, IMAGE_SIZE } from './glyphs.js';
 const CHANNELS = [24, 48, 96, 128] as const;
 
 /**
- * Builds the net with seeded random weights: four 3x3 convolutions, each followed by batch normalization and ReLU,
- * the first three by 2x2 max pooling; then the mean over the remaining 4x4 positions and a dense layer.
- * Pixels come in as 0 to 1. Batch normalization, because tfjs-layers has no group normalization.
+ * Builds the net with seeded random weights: four 3x3 convolutions, each followed by batch normalization
+ * and ReLU, the first three by 2x2 max pooling; then the mean over the remaining 4x4 positions and a dense
+ * layer. Pixels come in as 0 to 1. Batch normalization, because tfjs-layers has no group normalization.
  */
 export function buildGlyphModel(seed: number): tf.LayersModel {
   const input = tf.input({ shape: [IMAGE_SIZE, IMAGE_SIZE, 3], name: 'image' });

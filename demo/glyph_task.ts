@@ -1,16 +1,17 @@
 /**
- * Glyphs in the wild: a net that was pre-trained on 62 characters of all kinds of fonts learns to read serial codes
- * from ten black-on-white sans-serif images a character, and is tested on fonts, colours and textures it was not
- * fine-tuned on.
+ * Glyphs in the wild: a net that was pre-trained on 62 characters of all kinds of fonts learns to read
+ * serial codes from ten black-on-white sans-serif images a character, and is tested on fonts, colours and
+ * textures it was not fine-tuned on.
  */
 import { mkdir, rm, writeFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import * as tf from '@tensorflow/tfjs-layers';
+import type { LayersModel } from '@tensorflow/tfjs-layers';
 import { imageFolder } from 'tfjs-ftp/data';
 import { type EvaluationSet, setInMemory } from './evaluation.js';
 import { families, type Kind, type Split } from './fonts.js';
 import { CODE_CHARACTERS, GlyphPainter, IMAGE_SIZE, NARROW_PLACEMENT, type Style } from './glyphs.js';
+import { loadModelFiles } from './load_model.js';
 import { Random } from './random.js';
 import type { Task } from './task.js';
 import { prepareTransfer } from './transfer.js';
@@ -33,8 +34,8 @@ const PRETRAINED_GLYPHS = fileURLToPath(
 );
 
 /** The net of `npm run pretrain`, as it lies in the repository. */
-export function loadPretrainedGlyphs(): Promise<tf.LayersModel> {
-  return tf.loadLayersModel(`file://${PRETRAINED_GLYPHS}`);
+export function loadPretrainedGlyphs(): Promise<LayersModel> {
+  return loadModelFiles(PRETRAINED_GLYPHS);
 }
 
 /** Draws an image of each character in each family of a kind, `samples` times over. */
@@ -68,7 +69,9 @@ export interface ImageToWrite {
   pixels: Uint8Array;
 }
 
-/** Writes images as PNG files in class folders, in the place of what an earlier run left in that directory. */
+/**
+ * Writes images as PNG files in class folders, in the place of what an earlier run left in that directory.
+ */
 export async function writeImages(
   painter: GlyphPainter,
   directory: string,

@@ -1,4 +1,6 @@
-/** Draws single characters as 32x32 RGB images, with random placement, size, rotation, colours and textures. */
+/**
+ * Draws single characters as 32x32 RGB images, with random placement, size, rotation, colours and textures.
+ */
 import type { Canvas, SKRSContext2D } from '@napi-rs/canvas';
 import { type CanvasModule, loadCanvas } from './fonts.js';
 import type { Random } from './random.js';
@@ -13,12 +15,16 @@ export const IMAGE_BYTES = IMAGE_SIZE * IMAGE_SIZE * 3;
 export const CHARACTERS = '0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz';
 
 /**
- * The 32 characters of the target task, reading serial codes: Crockford's Base32, the digits and the capital letters
- * without I, L, O and U, an alphabet made so that no two of its characters are mistaken for each other.
+ * The 32 characters of the target task, reading serial codes: Crockford's Base32, the digits and the
+ * capital letters without I, L, O and U, an alphabet made so that no two of its characters are mistaken for
+ * each other.
  */
 export const CODE_CHARACTERS = '0123456789ABCDEFGHJKMNPQRSTVWXYZ';
 
-/** `plain`: black on white. `recoloured`: two random colours. `textured`: a pattern behind, and often inside. */
+/**
+ * `plain`: black on white. `recoloured`: two random colours. `textured`: a pattern behind, and often
+ * inside.
+ */
 export type Style = 'plain' | 'recoloured' | 'textured';
 
 export interface Placement {

@@ -1,6 +1,7 @@
 /**
- * A task that pre-training did not cover, `--task kinds`: which kind of font is it? The net was pre-trained to read a
- * character whatever its font, so it learnt to overlook what is asked here, and staying near it does not help.
+ * A task that pre-training did not cover, `--task kinds`: which kind of font is it? The net was pre-trained
+ * to read a character whatever its font, so it learnt to overlook what is asked here, and staying near it
+ * does not help.
  */
 import { join, resolve } from 'node:path';
 import { imageFolder } from 'tfjs-ftp/data';

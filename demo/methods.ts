@@ -35,8 +35,8 @@ const adamw: Method['optimizer'] = (model, { learningRate }, implementation) =>
   ftp.adamw(learningRate, { model, implementation, exclude: EVERYTHING });
 
 /**
- * The methods with the settings that `npm run demo:select` chose: the highest accuracy on validation fonts of the
- * target domain, of equals the lowest loss there. No other domain was looked at.
+ * The methods with the settings that `npm run demo:select` chose: the highest accuracy on validation fonts
+ * of the target domain, of equals the lowest loss there. No other domain was looked at.
  */
 export const METHODS: Record<MethodName, Method> = {
   adamw: {
@@ -83,7 +83,10 @@ export const METHODS: Record<MethodName, Method> = {
   },
 };
 
-/** Cross entropy of logits, mean over the batch; for L2-SP plus strength times the squared distance to the anchors. */
+/**
+ * Cross entropy of logits, mean over the batch; for L2-SP plus strength times the squared distance to the
+ * anchors.
+ */
 export function lossOf(
   model: LayersModel,
   anchors: readonly Tensor[],

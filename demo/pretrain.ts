@@ -1,10 +1,11 @@
 /**
  * Pre-trains the glyph model: `npm run pretrain`. Writes demo/assets/pretrained/model.json and weights.bin.
  *
- * Every image is drawn anew: a random one of the 62 characters, from a random pre-training family of a random kind,
- * at a random place, size and angle; a quarter black on white, a quarter in two random colours, half textured. No
- * noise, blur, low contrast or coarse pixels, which the demo's corruptions test. Stock `tf.train.adam` with a cosine
- * schedule. One seed gives one set of weights on one machine; other machines add in another order.
+ * Every image is drawn anew: a random one of the 62 characters, from a random pre-training family of a
+ * random kind, at a random place, size and angle; a quarter black on white, a quarter in two random
+ * colours, half textured. No noise, blur, low contrast or coarse pixels, which the demo's corruptions test.
+ * Stock `tf.train.adam` with a cosine schedule. One seed gives one set of weights on one machine; other
+ * machines add in another order.
  */
 import { mkdir } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';

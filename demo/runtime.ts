@@ -16,8 +16,8 @@ export interface Runtime {
 /**
  * Loads tfjs-node and makes its backend the current one.
  *
- * @param backend `'tensorflow'` (default) or `'cpu'`, the slow plain-JavaScript backend. The WebAssembly backend
- *   cannot train convolutions: tfjs 4.22 has no kernel there for the gradient of their filters.
+ * @param backend `'tensorflow'` (default) or `'cpu'`, the slow plain-JavaScript backend. The WebAssembly
+ *   backend cannot train convolutions: tfjs 4.22 has no kernel there for the gradient of their filters.
  * @throws Error saying what to run where tfjs-node's native binding is missing
  */
 export async function startTensorFlow(backend = 'tensorflow'): Promise<Runtime> {

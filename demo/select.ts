@@ -1,9 +1,9 @@
 /**
  * Chooses the settings of every method in demo/methods.ts: `npm run demo:select`.
  *
- * Each setting is fine-tuned with a few seeds and tested on validation fonts: two sans-serif families that are used
- * neither for pre-training, training nor testing. The highest mean accuracy wins, of equals the lowest mean loss. No
- * shifted image is drawn here.
+ * Each setting is fine-tuned with a few seeds and tested on validation fonts: two sans-serif families that
+ * are used neither for pre-training, training nor testing. The highest mean accuracy wins, of equals the
+ * lowest mean loss. No shifted image is drawn here.
  */
 import { Command } from 'commander';
 import { mean } from './comparison.js';
@@ -36,7 +36,9 @@ function format({ learningRate, strength }: MethodSettings): string {
   return `learning rate ${learningRate}${strength === undefined ? '' : `, strength ${strength}`}`;
 }
 
-/** The better of two outcomes by accuracy, then by loss; accuracies closer than a rounding error are equal. */
+/**
+ * The better of two outcomes by accuracy, then by loss; accuracies closer than a rounding error are equal.
+ */
 function better(a: Outcome, b: Outcome): Outcome {
   if (Math.abs(a.accuracy - b.accuracy) > 1e-9) return a.accuracy > b.accuracy ? a : b;
   return a.loss <= b.loss ? a : b;

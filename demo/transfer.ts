@@ -28,8 +28,8 @@ function matches(name: string, patterns: readonly (string | RegExp)[]): boolean 
 }
 
 /**
- * The output of the layer before the old head. The head is the last layer with weights: softmax and reshapes after it
- * go as well.
+ * The output of the layer before the old head. The head is the last layer with weights: softmax and
+ * reshapes after it go as well.
  */
 function featuresOf(model: tf.LayersModel): tf.SymbolicTensor {
   const head = model.layers.filter((layer) => layer.weights.length > 0).at(-1);
@@ -50,12 +50,14 @@ function featuresOf(model: tf.LayersModel): tf.SymbolicTensor {
 /**
  * Replaces the head of a model by a dense layer that gives logits, and freezes layers.
  *
- * Batch normalization is frozen in full: its own weights, and its statistics, which tfjs-layers would otherwise go on
- * taking from each batch during training even where the layer's `trainable` is false (Keras stopped doing so in 2.0).
+ * Batch normalization is frozen in full: its own weights, and its statistics, which tfjs-layers would
+ * otherwise go on taking from each batch during training even where the layer's `trainable` is false (Keras
+ * stopped doing so in 2.0).
  *
  * @param classes number of classes of the new task
  * @param seed of the head's first weights
- * @param freeze layers not to train beside normalization, by name; undefined: the stem, the first layer with weights
+ * @param freeze layers not to train beside normalization, by name; undefined: the stem, the first layer
+ *   with weights
  */
 export function prepareTransfer(
   pretrained: tf.LayersModel,
@@ -76,8 +78,8 @@ export function prepareTransfer(
     const call = layer.call.bind(layer);
     layer.call = (inputs, options) => call(inputs, { ...options, training: false });
   }
-  // A clone shares the variable's present value and stays as it is when the variable gets a new one. Kept by variable,
-  // since the order of `model.getWeights()` changes with what is trainable.
+  // A clone shares the variable's present value and stays as it is when the variable gets a new one. Kept
+  // by variable, since the order of `model.getWeights()` changes with what is trainable.
   const initial = model.layers
     .flatMap((layer) => layer.weights)
     .map((variable) => ({ variable, value: variable.read().clone() }));

@@ -3,7 +3,10 @@ import { readFile } from 'node:fs/promises';
 import * as tf from '@tensorflow/tfjs-core';
 import { FtpError } from '../errors.js';
 
-/** How an image is brought to the wanted size: `fill` stretches it, `cover` keeps its shape and crops the centre. */
+/**
+ * How an image is brought to the wanted size: `fill` stretches it, `cover` keeps its shape and crops the
+ * centre.
+ */
 export type Fit = 'fill' | 'cover';
 
 /** What every decoder gets. */
@@ -72,7 +75,10 @@ async function sharpDecoder(): Promise<Decoder> {
   };
 }
 
-/** The one function of tfjs-node that is used. It returns null, against its types, for a format that it lacks. */
+/**
+ * The one function of tfjs-node that is used. It returns null, against its types, for a format that it
+ * lacks.
+ */
 interface TfjsNode {
   node: {
     decodeImage(bytes: Uint8Array, channels?: number, dtype?: string, animated?: boolean): tf.Tensor3D | null;
@@ -111,8 +117,9 @@ async function tfjsNodeDecoder(): Promise<Decoder> {
 }
 
 /**
- * Brings pixels of 1 (grey), 2 (grey, alpha), 3 (red, green, blue) or 4 (with alpha) values to 1 or 3: grey is
- * repeated, colour becomes grey as 0.299 red + 0.587 green + 0.114 blue, alpha lets the background through.
+ * Brings pixels of 1 (grey), 2 (grey, alpha), 3 (red, green, blue) or 4 (with alpha) values to 1 or 3: grey
+ * is repeated, colour becomes grey as 0.299 red + 0.587 green + 0.114 blue, alpha lets the background
+ * through.
  */
 export function withChannels(
   pixels: ArrayLike<number>,

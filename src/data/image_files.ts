@@ -61,8 +61,8 @@ async function imagesBelow(directory: string): Promise<string[]> {
  *
  * @param classNames sub-folders to take, in the order of their labels; undefined takes all, sorted by name
  * @returns class names, and the files class by class
- * @throws FtpError `IMAGE_FOLDER_INVALID` if the folder cannot be read, has no class sub-folders, lacks one of
- *   `classNames`, or a class holds no image
+ * @throws FtpError `IMAGE_FOLDER_INVALID` if the folder cannot be read, has no class sub-folders, lacks one
+ *   of `classNames`, or a class holds no image
  */
 export async function findImageFiles(
   directory: string,
@@ -103,8 +103,9 @@ export async function findImageFiles(
 }
 
 /**
- * Takes one side of a split made class by class, so that both sides have every class: of n images of a class,
- * round(n * share) go to validation, at least one where n > 1, and never all. The same seed gives the same split.
+ * Takes one side of a split made class by class, so that both sides have every class: of n images of a
+ * class, round(n * share) go to validation, at least one where n > 1, and never all. The same seed gives
+ * the same split.
  *
  * @throws RangeError if the validation side would be empty
  */

@@ -19,11 +19,17 @@ export interface ImageFolderOptions {
   imageSize: number | readonly [height: number, width: number];
   /** 3 (default): red, green, blue; grey images repeat their value. 1: grey. */
   channels?: 1 | 3;
-  /** `'fill'` (default) stretches an image to the size, `'cover'` keeps its shape and crops what is left over. */
+  /**
+   * `'fill'` (default) stretches an image to the size, `'cover'` keeps its shape and crops what is left
+   * over.
+   */
   fit?: Fit;
   /** What shows through transparent pixels: red, green, blue, 0 to 255. Default white. */
   background?: readonly [red: number, green: number, blue: number];
-  /** Pixel values run from the first to the second number. Default `[0, 1]`; `[0, 255]` leaves the bytes as they are. */
+  /**
+   * Pixel values run from the first to the second number. Default `[0, 1]`; `[0, 255]` leaves the bytes as
+   * they are.
+   */
   range?: readonly [low: number, high: number];
   /** Images in a batch, default 32; `null` gives single images without a batch axis. */
   batchSize?: number | null;
@@ -33,7 +39,10 @@ export interface ImageFolderOptions {
   labels?: 'oneHot' | 'index';
   /** A new random order in every epoch. Default true; false keeps the order of the paths, class by class. */
   shuffle?: boolean;
-  /** Seed of the shuffling and of the split, default 0: the same seed gives the same orders and the same split. */
+  /**
+   * Seed of the shuffling and of the split, default 0: the same seed gives the same orders and the same
+   * split.
+   */
   seed?: number;
   /** Share of each class that is held out for validation, between 0 and 1. Needs `subset`. */
   validationSplit?: number;
@@ -41,16 +50,24 @@ export interface ImageFolderOptions {
   subset?: 'training' | 'validation';
   /** Sub-folders to take as classes, in the order of their labels. Default: all, sorted by name. */
   classNames?: readonly string[];
-  /** Keeps decoded images (height * width * channels bytes each) in memory after their first use. Default false. */
+  /**
+   * Keeps decoded images (height * width * channels bytes each) in memory after their first use. Default
+   * false.
+   */
   cache?: boolean;
-  /** Number of epochs before the dataset ends, default 1; `true` never ends (`fitDataset` then needs `batchesPerEpoch`). */
+  /**
+   * Number of epochs before the dataset ends, default 1; `true` never ends (`fitDataset` then needs
+   * `batchesPerEpoch`).
+   */
   repeat?: number | boolean;
   /**
-   * `'throw'` (default): an image that cannot be decoded throws when its turn comes. `'skip'`: all images are decoded
-   * once at the start, and those that fail are left out and listed in `skipped`.
+   * `'throw'` (default): an image that cannot be decoded throws when its turn comes. `'skip'`: all images
+   * are decoded once at the start, and those that fail are left out and listed in `skipped`.
    */
   onError?: 'throw' | 'skip';
-  /** `'auto'` (default): sharp where it is installed, else tfjs-node. The two resize with different filters. */
+  /**
+   * `'auto'` (default): sharp where it is installed, else tfjs-node. The two resize with different filters.
+   */
   decoder?: DecoderName | 'auto';
 }
 
@@ -230,20 +247,21 @@ function toTensors(
 /**
  * Makes a dataset of the images in a folder whose sub-folders are the classes.
  *
- * Files are listed once, in code-point order of their paths, deep below each class folder; hidden files and files that
- * are no images (by their extension) are left out. The images of a batch are decoded side by side, one batch ahead of
- * the training. Works on every tfjs backend under Node.
+ * Files are listed once, in code-point order of their paths, deep below each class folder; hidden files and
+ * files that are no images (by their extension) are left out. The images of a batch are decoded side by
+ * side, one batch ahead of the training. Works on every tfjs backend under Node.
  *
  * @param directory the folder; each sub-folder is a class
  * @param options see {@link ImageFolderOptions}; `imageSize` is required
- * @returns a `tf.data.Dataset` of `{xs, ys}` with `classNames`, `files`, `skipped` and `decoder` added, ready for
- *   `model.fitDataset`. Every batch's `xs` and `ys` belong to whoever iterates: dispose both after use (`fitDataset`
- *   does it by itself; `forEachAsync` does not). The dataset itself holds no tensors, however far it was read, so there
- *   is nothing else to dispose. Datasets derived with `map`, `filter` and so on follow the rules of `tf.data`.
+ * @returns a `tf.data.Dataset` of `{xs, ys}` with `classNames`, `files`, `skipped` and `decoder` added,
+ *   ready for `model.fitDataset`. `fitDataset` and `forEachAsync` dispose each batch after use; batches taken
+ *   from `iterator()` or `toArray()` belong to the caller, who disposes both tensors. The dataset itself holds
+ *   no tensors, however far it was read, so there is nothing else to dispose. Datasets derived with `map`,
+ *   `filter` and so on follow the rules of `tf.data`.
  * @throws TypeError or RangeError for wrong options
  * @throws FtpError `IMAGE_FOLDER_INVALID`: no such folder, no class folders, an empty class;
- *   `IMAGE_DECODER_NOT_FOUND`: neither sharp nor tfjs-node is installed; and while iterating, `IMAGE_UNREADABLE`
- *   naming the file (with `onError: 'throw'`)
+ *   `IMAGE_DECODER_NOT_FOUND`: neither sharp nor tfjs-node is installed; and while iterating,
+ *   `IMAGE_UNREADABLE` naming the file (with `onError: 'throw'`)
  *
  * @example
  * ```ts
@@ -286,8 +304,9 @@ export async function imageFolder(
   if (settings.shuffle) order = order.shuffle(files.length, `order ${settings.seed}`);
   if (settings.repeat !== 1) order = order.repeat(settings.repeat === true ? -1 : Number(settings.repeat));
   if (settings.batchSize !== null) order = order.batch(settings.batchSize, !settings.dropRemainder);
-  // What waits in the prefetch buffer are functions, not tensors: a buffer that is dropped half read leaks nothing. And
-  // they carry errors along: a promise that is rejected while nobody waits for it would end the process.
+  // What waits in the prefetch buffer are functions, not tensors: a buffer that is dropped half read leaks
+  // nothing. And they carry errors along: a promise that is rejected while nobody waits for it would end
+  // the process.
   const load = async (positions: tf.TensorContainer): Promise<() => ImageBatch> => {
     const indices =
       typeof positions === 'number' ? [positions] : [...(await (positions as tf.Tensor).data())];

@@ -25,7 +25,6 @@ async function drain(dataset: ImageFolderDataset) {
       ysShape: ys.shape,
       ysType: ys.dtype,
     });
-    tf.dispose([xs, ys]);
   });
   return batches;
 }

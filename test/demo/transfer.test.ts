@@ -2,7 +2,9 @@ import * as tf from '@tensorflow/tfjs';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { HEAD, prepareTransfer, type TransferModel } from '../../demo/transfer.js';
 
-/** A net in the common shape: convolutions with normalization, then a dense layer, then softmax on its own. */
+/**
+ * A net in the common shape: convolutions with normalization, then a dense layer, then softmax on its own.
+ */
 function pretrained(): tf.LayersModel {
   return tf.sequential({
     layers: [

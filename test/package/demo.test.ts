@@ -43,7 +43,8 @@ beforeAll(async () => {
 
 afterAll(() => rm(directory, { recursive: true, force: true }));
 
-// The demo trains with TensorFlow: where it is missing this is a skip by name, or a failure if it must be there.
+// The demo trains with TensorFlow: where it is missing this is a skip by name, or a failure if it must be
+// there.
 const missing = IMPLEMENTATIONS.find(({ backend }) => backend === 'tensorflow')?.missing ?? null;
 const required = process.env.TFJS_FTP_REQUIRE_TENSORFLOW === '1';
 
@@ -144,6 +145,10 @@ describe.skipIf(missing !== null && !required)(
       [['--steps', '0'], /must be a whole number > 0/],
       [['--data', 'somewhere'], /--data and --model must be given together/],
       [['--ood', 'a=b'], /--ood and --freeze need --data/],
+      [
+        ['--data', 'src', '--model', 'package.json'],
+        /cannot load the model .*package\.json: it has no modelTopology/,
+      ],
       [['--data', 'nowhere', '--model', 'nowhere'], /--model: .*nowhere does not exist/],
     ])('says what is wrong with %j, without a stack', async (args, message) => {
       const failure = await demo(...args, '--out', directory).then(
