@@ -63,9 +63,9 @@ export function bytesOf(tensor: tf.Tensor): string {
   return Buffer.from(buffer, byteOffset, byteLength).toString('hex');
 }
 
-/** The bytes of all weights, in order; names are left out, since tfjs changes them. */
+/** The bytes of all weights in the order of the layers; names are left out, since tfjs changes them. */
 export function weightBytes(model: layers.LayersModel): string[] {
-  return model.getWeights().map(bytesOf);
+  return model.layers.flatMap((layer) => layer.getWeights()).map(bytesOf);
 }
 
 /** The bytes of an optimizer's whole state by name, and its counters. */
