@@ -18,6 +18,7 @@ const BUILD_SCRIPT = fileURLToPath(new URL('../../../scripts/build_kernel_bench.
 /** By the name that kernel_bench prints. */
 const CONTENDERS: Record<string, { label: string; bytes: number }> = {
   copy: { label: 'memcpy', bytes: bytesPerParameter('copy') },
+  'stream-copy': { label: 'copy past the caches', bytes: bytesPerParameter('copy') },
   'ftp-adamw-rows': { label: 'FTP-AdamW, rows contiguous', bytes: bytesPerParameter('ftp-adamw') },
   'ftp-adamw-columns': { label: 'FTP-AdamW, columns strided', bytes: bytesPerParameter('ftp-adamw') },
   'ftp-sgd-rows': {
@@ -127,6 +128,10 @@ export async function runKernels(program: string, spec: KernelSpec): Promise<Ker
   }
 }
 
+function isCopy(name: string): boolean {
+  return name === 'copy' || name === 'stream-copy';
+}
+
 function summarizeOutput({ simd, elements, copyBytes, runs }: KernelOutput, list: VariableList): KernelRun[] {
   if (elements !== parametersOf(list)) {
     throw new Error(`kernel_bench took ${list.label} for ${elements} elements, not ${parametersOf(list)}`);
@@ -134,22 +139,30 @@ function summarizeOutput({ simd, elements, copyBytes, runs }: KernelOutput, list
   return runs.map(({ threads, contenders }) => {
     const copy = contenders.find(({ name }) => name === 'copy');
     if (copy === undefined) throw new Error('kernel_bench printed no copy');
+    const stream = contenders.find(({ name }) => name === 'stream-copy');
     const timed = contenders.map(({ name, repeats, seconds }) => {
       const { label, bytes } = CONTENDERS[name] ?? { label: name, bytes: 0 };
-      // So that GB/s come out right for the copy too, whose buffers have another length.
-      const perParameter = name === 'copy' ? (2 * copyBytes) / elements : bytes;
+      // So that GB/s come out right for the copies too, whose buffers have another length.
+      const perParameter = isCopy(name) ? (2 * copyBytes) / elements : bytes;
       return { name, label, implementation: simd, bytesPerParameter: perParameter, repeats, seconds };
     });
     const summarized = summarizeRun(timed, elements, BASELINES).map((contender, i) => {
-      const { seconds, bytesPerParameter: bytes } = timed[i] as (typeof timed)[number];
+      const { name, seconds, bytesPerParameter: bytes } = timed[i] as (typeof timed)[number];
       // Share of bandwidth: (bytes / time) / (copied bytes / copy's time), by round.
       const scale = (elements * bytes) / (2 * copyBytes);
-      const shareOfCopy = ratioByRound(
-        copy.seconds.map((time) => time * scale),
-        seconds,
-      );
-      const counted = contender.name === 'copy' ? bytesPerParameter('copy') : bytes;
-      return { ...contender, bytesPerParameter: counted, shareOfCopy };
+      const share = ({ seconds: times }: { seconds: number[] }) =>
+        ratioByRound(
+          times.map((time) => time * scale),
+          seconds,
+        );
+      return {
+        ...contender,
+        bytesPerParameter: isCopy(name) ? bytesPerParameter('copy') : bytes,
+        // Copies move another number of bytes than steps: their times do not compare.
+        ratios: isCopy(name) ? {} : contender.ratios,
+        shareOfCopy: share(copy),
+        shareOfStreamCopy: stream === undefined ? null : share(stream),
+      };
     });
     return { list: sizeOf(list), threads, simd, copyBytes, contenders: summarized };
   });

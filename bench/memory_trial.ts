@@ -57,9 +57,9 @@ export async function runMemoryTrial(spec: MemorySpec): Promise<MemoryRun> {
     subject.run();
     subject.finish();
   }
-  const highest = processBytes('VmHWM');
   await settle();
   const rest = processBytes('VmRSS');
+  const highest = processBytes('VmHWM');
   const tensors = tf.memory().numBytes;
   subject.check();
   return {

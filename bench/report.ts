@@ -105,14 +105,15 @@ export function formatKernels({ list, threads, simd, copyBytes, contenders }: Ke
     `Kernels alone, ${list.label} (${millions(list.parameters)}), ${threads} thread${threads === 1 ? '' : 's'}, ` +
       `${simd}; copy of ${copyBytes / 2 ** 20} MiB`,
     table(
-      ['', 'ms', 'B/parameter', 'GB/s', 'of copy', 'x fused AdamW', 'x rows'],
+      ['', 'ms', 'B/parameter', 'GB/s', 'of memcpy', 'of stream copy', 'x fused AdamW', 'x rows'],
       contenders.map((contender) => [
         contender.label,
         milliseconds(contender.secondsPerStep),
         fixed(contender.bytesPerParameter, 0),
         fixed(contender.gigabytesPerSecond, 1),
         ratioText(contender.shareOfCopy),
-        ratioText(contender.name === 'copy' ? undefined : contender.ratios.adamw),
+        ratioText(contender.shareOfStreamCopy ?? undefined),
+        ratioText(contender.ratios.adamw),
         ratioText(
           contender.name.endsWith('-columns')
             ? contender.ratios[contender.name.replace('-columns', '-rows')]

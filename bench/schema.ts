@@ -68,7 +68,8 @@ export interface KernelRun {
   simd: string;
   /** Bytes of each of the two buffers of the copy. */
   copyBytes: number;
-  contenders: Array<Timed & { shareOfCopy: Summary }>;
+  /** GB/s over those of memcpy, and of a copy with stores past the caches (null: none on this processor). */
+  contenders: Array<Timed & { shareOfCopy: Summary; shareOfStreamCopy: Summary | null }>;
 }
 
 /** Suite `train`: whole training steps of the demo's model. */

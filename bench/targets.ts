@@ -42,7 +42,7 @@ export function judgeTargets(runs: Runs, judge: boolean): Target[] {
     const name = `ftp-adamw-${layout}`;
     const contender = kernels?.contenders.find((candidate) => candidate.name === name);
     const where = `kernel, ViT-B/16, ${TARGET_THREADS} threads, ${layout}`;
-    add(`${where}: share of the copy bandwidth at 40 bytes`, 0.75, contender?.shareOfCopy ?? null, true);
+    add(`${where}: share of memcpy's bandwidth at 40 bytes`, 0.75, contender?.shareOfCopy ?? null, true);
     add(`${where}: FTP-AdamW over plain fused AdamW`, 1.45, ratio(kernels?.contenders, name, 'adamw'));
   }
   add(

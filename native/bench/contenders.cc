@@ -1,5 +1,10 @@
 #include "contenders.h"
 
+#ifdef __SSE2__
+#include <emmintrin.h>
+#endif
+
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 #include <mutex>
@@ -26,43 +31,65 @@ void Fill(float* floats, int64_t length, float scale, uint64_t seed) {
   }
 }
 
+// Copies are cut at multiples of this.
+constexpr int64_t kPage = 4096;
+constexpr int64_t kStreamBlock = 1 << 20;
+
 class CopyContender : public Contender {
  public:
-  explicit CopyContender(int64_t bytes)
-      : Contender("copy"),
-        bytes_(bytes / kSlice * kSlice),
-        source_(AllocateFloats(bytes_ / 4)),
-        target_(AllocateFloats(bytes_ / 4)) {
-    Fill(source_.get(), bytes_ / 4, 1.0f, 11);
-    std::memset(target_.get(), 0, static_cast<size_t>(bytes_));
-  }
+  CopyContender(std::string name, CopyBuffers* buffers)
+      : Contender(std::move(name)), buffers_(buffers) {}
 
   void Run(int threads) override {
     ThreadPool& pool = ThreadPool::Get();
     std::unique_lock<std::mutex> lock(pool.Lock());
-    const int64_t slice = (bytes_ / threads + kSlice - 1) / kSlice * kSlice;
-    pool.For(threads, threads, [&](int64_t i) {
+    const int64_t bytes = buffers_->bytes;
+    const int64_t slice = Slice(bytes, threads);
+    char* target = reinterpret_cast<char*>(buffers_->target.get());
+    const char* source = reinterpret_cast<const char*>(buffers_->source.get());
+    pool.For(threads, (bytes + slice - 1) / slice, [&](int64_t i) {
       const int64_t begin = i * slice;
-      if (begin >= bytes_) return;
-      const int64_t length = begin + slice <= bytes_ ? slice : bytes_ - begin;
-      std::memcpy(reinterpret_cast<char*>(target_.get()) + begin,
-                  reinterpret_cast<const char*>(source_.get()) + begin,
-                  static_cast<size_t>(length));
+      CopySlice(target + begin, source + begin, std::min(slice, bytes - begin));
     });
   }
 
   std::string Check() const override {
-    return std::memcmp(source_.get(), target_.get(), static_cast<size_t>(bytes_)) == 0
+    return std::memcmp(buffers_->source.get(), buffers_->target.get(),
+                       static_cast<size_t>(buffers_->bytes)) == 0
                ? ""
                : "the copy differs from its source";
   }
 
+ protected:
+  virtual int64_t Slice(int64_t bytes, int threads) const {
+    return (bytes / threads + kPage - 1) / kPage * kPage;
+  }
+  virtual void CopySlice(char* target, const char* source, int64_t bytes) const {
+    std::memcpy(target, source, static_cast<size_t>(bytes));
+  }
+
  private:
-  static constexpr int64_t kSlice = 4096;
-  int64_t bytes_;
-  Floats source_;
-  Floats target_;
+  CopyBuffers* buffers_;
 };
+
+#ifdef __SSE2__
+class StreamCopyContender : public CopyContender {
+ public:
+  using CopyContender::CopyContender;
+
+ protected:
+  int64_t Slice(int64_t, int) const override { return kStreamBlock; }
+  void CopySlice(char* target, const char* source, int64_t bytes) const override {
+    for (int64_t i = 0; i < bytes; i += 64) {  // lines are written whole
+      for (int64_t j = i; j < i + 64; j += 16) {
+        _mm_stream_ps(reinterpret_cast<float*>(target + j),
+                      _mm_load_ps(reinterpret_cast<const float*>(source + j)));
+      }
+    }
+    _mm_sfence();
+  }
+};
+#endif
 
 class StepContender : public Contender {
  public:
@@ -149,8 +176,25 @@ SharedBuffers::SharedBuffers(std::vector<ListedVariable> variables) : list(std::
   }
 }
 
-std::unique_ptr<Contender> MakeCopy(int64_t bytes) {
-  return std::make_unique<CopyContender>(bytes);
+CopyBuffers::CopyBuffers(int64_t length)
+    : bytes(length / kPage * kPage),
+      source(AllocateFloats(bytes / 4)),
+      target(AllocateFloats(bytes / 4)) {
+  Fill(source.get(), bytes / 4, 1.0f, 11);
+  std::memset(target.get(), 0, static_cast<size_t>(bytes));
+}
+
+std::unique_ptr<Contender> MakeCopy(CopyBuffers* buffers) {
+  return std::make_unique<CopyContender>("copy", buffers);
+}
+
+std::unique_ptr<Contender> MakeStreamCopy(CopyBuffers* buffers) {
+#ifdef __SSE2__
+  return std::make_unique<StreamCopyContender>("stream-copy", buffers);
+#else
+  (void)buffers;
+  return nullptr;
+#endif
 }
 
 std::unique_ptr<Contender> MakeStep(std::string name, SharedBuffers* shared,

@@ -53,8 +53,22 @@ class Contender {
   std::string name_;
 };
 
-// memcpy between two buffers of `bytes` each, cut into one slice a thread.
-std::unique_ptr<Contender> MakeCopy(int64_t bytes);
+// Two buffers of `bytes` each, filled; all copies go from the one to the other.
+struct CopyBuffers {
+  int64_t bytes;
+  Floats source;
+  Floats target;
+
+  explicit CopyBuffers(int64_t bytes);
+};
+
+// memcpy, one slice a thread.
+std::unique_ptr<Contender> MakeCopy(CopyBuffers* buffers);
+
+// Copies with stores past the caches, in blocks that threads claim one by one. memcpy does so too,
+// but only above a size that glibc takes from what the processor says of its caches, which is a
+// guess in virtual machines. Null where the instruction set has no such stores.
+std::unique_ptr<Contender> MakeStreamCopy(CopyBuffers* buffers);
 
 enum class RowOrder {
   kRows,     // output axis first: a row is one contiguous run

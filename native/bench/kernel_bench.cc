@@ -15,6 +15,7 @@
 #include <sstream>
 #include <stdexcept>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "contenders.h"
@@ -53,9 +54,10 @@ StepOptions SgdWithMomentum() {
   return options;
 }
 
-std::vector<std::unique_ptr<Contender>> MakeContenders(SharedBuffers* shared, int64_t copy_bytes) {
+std::vector<std::unique_ptr<Contender>> MakeContenders(SharedBuffers* shared, CopyBuffers* copied) {
   std::vector<std::unique_ptr<Contender>> contenders;
-  contenders.push_back(MakeCopy(copy_bytes));
+  contenders.push_back(MakeCopy(copied));
+  if (auto stream = MakeStreamCopy(copied)) contenders.push_back(std::move(stream));
   auto step = [&](const char* name, const StepOptions& options, RowOrder order, bool excluded) {
     contenders.push_back(MakeStep(name, shared, options, order, excluded));
   };
@@ -146,10 +148,11 @@ void PrintRun(const std::vector<std::unique_ptr<Contender>>& contenders,
 
 void Bench(const Arguments& arguments) {
   SharedBuffers shared(ReadList(arguments.variables));
-  const auto contenders = MakeContenders(&shared, arguments.copy_bytes);
+  CopyBuffers copied(arguments.copy_bytes);
+  const auto contenders = MakeContenders(&shared, &copied);
   std::printf("{\"simd\":\"%s\",\"elements\":%lld,\"variables\":%zu,\"copyBytes\":%lld,\"runs\":[",
               CpuSimdName(), static_cast<long long>(shared.elements), shared.list.size(),
-              static_cast<long long>(arguments.copy_bytes));
+              static_cast<long long>(copied.bytes));
   for (size_t i = 0; i < arguments.threads.size(); ++i) {
     const int threads = arguments.threads[i];
     std::fprintf(stderr, "%d thread%s\n", threads, threads == 1 ? "" : "s");
