@@ -19,8 +19,8 @@ export interface Selection {
   implementation: Implementation;
   /** Name of the tfjs backend that it was chosen for. */
   backend: string;
-  /** Why nothing native runs; empty where it does. */
-  reasons: string[];
+  /** Why nothing native runs; null where it does. */
+  reason: string | null;
 }
 
 /** Why a native implementation cannot run. */
@@ -54,7 +54,7 @@ function nativeOnTensorflow(addon: NativeAddon, backend: KernelBackend): Impleme
     };
   }
   return {
-    code: 'TENSORFLOW_NOT_FOUND',
+    code: status.found ? 'NATIVE_FAILURE' : 'TENSORFLOW_NOT_FOUND',
     reason: status.reason ?? 'the libtensorflow that tfjs-node has loaded was not found',
   };
 }
@@ -98,13 +98,13 @@ export function selectImplementation(choice: ImplementationChoice): Selection {
     return {
       implementation: new ReferenceImplementation(),
       backend,
-      reasons: ["implementation: 'reference'"],
+      reason: "implementation: 'reference'",
     };
   }
   const found = findNativeImplementation(backend, engine().backend);
-  if (!('code' in found)) return { implementation: found, backend, reasons: [] };
+  if (!('code' in found)) return { implementation: found, backend, reason: null };
   if (choice === 'native') {
     throw new FtpError(found.code, `implementation: 'native' cannot run: ${found.reason}`);
   }
-  return { implementation: new ReferenceImplementation(), backend, reasons: [found.reason] };
+  return { implementation: new ReferenceImplementation(), backend, reason: found.reason };
 }

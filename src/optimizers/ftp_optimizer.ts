@@ -117,6 +117,11 @@ export abstract class FtpOptimizer extends Optimizer {
     return (this.selection ?? selectImplementation(this.settings.implementation)).implementation.name;
   }
 
+  /** Why {@link implementation} is `'reference'`, with each path that was tried; null where it is not. */
+  get fallbackReason(): string | null {
+    return (this.selection ?? selectImplementation(this.settings.implementation)).reason;
+  }
+
   /**
    * Updates variables in place of the base optimizer. Entries that are null or undefined, and variables
    * that are not named, are left alone and keep their state.
