@@ -7,6 +7,7 @@
 
 import {
   nativeFailure,
+  newSlab,
   nonFiniteIndex,
   sectionOf,
   sectionView,
@@ -189,7 +190,7 @@ export class FusedStep {
         ? weights
         : checkArray(`anchor of '${name}' [${shape}]`, variable.anchor, elements);
     const layout = slabLayout(this.addon, this.config, excluded, rows);
-    const slab = new Float32Array(layout.length);
+    const slab = newSlab(this.addon, layout.length);
     if (!excluded) sectionView(slab, layout, 'anchor').set(anchor);
     const plan = { layout: rows, excluded, t: 1, n: 1, fromWeights: true };
     const counters = { born: null, updates: 0, fromWeights: true };
@@ -207,7 +208,8 @@ export class FusedStep {
   step(gradients: ReadonlyArray<Float32Array | null>, options: { learningRate?: number } = {}): void {
     const { entries, hyper } = this;
     checkOptionKeys('options', options, ['learningRate']);
-    hyper.learningRate = checkLearningRate(options.learningRate ?? this.rate);
+    const { learningRate = this.rate } = options;
+    hyper.learningRate = checkLearningRate(learningRate);
     if (!Array.isArray(gradients)) {
       throw new TypeError(`gradients must be an array, got ${describe(gradients)}`);
     }

@@ -121,16 +121,16 @@ export const CONSTRAINT_KEYS = [
 ] as const;
 
 export function resolveConstraintOptions(options: ConstraintOptions): ConstraintSettings {
+  // Defaults of destructuring, since they stand for undefined alone: null is a wrong type, not a default.
+  const { k = 1, constraintLearningRate = 1e-2, constraintBeta1 = 0.9, constraintBeta2 = 0.999 } = options;
+  const { nonFinite = 'throw', threads } = options;
   const unit = { min: 0, below: 1 };
-  const { threads } = options;
   return {
-    k: checkNumber('k', options.k ?? 1, { min: 0, max: 1 }),
-    constraintLearningRate: checkNumber('constraintLearningRate', options.constraintLearningRate ?? 1e-2, {
-      min: 0,
-    }),
-    constraintBeta1: checkNumber('constraintBeta1', options.constraintBeta1 ?? 0.9, unit),
-    constraintBeta2: checkNumber('constraintBeta2', options.constraintBeta2 ?? 0.999, unit),
-    nonFinite: checkChoice('nonFinite', options.nonFinite ?? 'throw', ['throw', 'skip', 'ignore']),
+    k: checkNumber('k', k, { min: 0, max: 1 }),
+    constraintLearningRate: checkNumber('constraintLearningRate', constraintLearningRate, { min: 0 }),
+    constraintBeta1: checkNumber('constraintBeta1', constraintBeta1, unit),
+    constraintBeta2: checkNumber('constraintBeta2', constraintBeta2, unit),
+    nonFinite: checkChoice('nonFinite', nonFinite, ['throw', 'skip', 'ignore']),
     threads: threads === undefined ? 0 : checkInteger('threads', threads, 1, 1024),
   };
 }
@@ -138,31 +138,33 @@ export function resolveConstraintOptions(options: ConstraintOptions): Constraint
 export const ADAMW_KEYS = ['beta1', 'beta2', 'epsilon', 'weightDecay', 'amsgrad'] as const;
 
 export function resolveAdamWOptions(options: AdamWUpdateOptions): Required<AdamWUpdateOptions> {
+  const { beta1 = 0.9, beta2 = 0.999, epsilon = 1e-8, weightDecay = 0, amsgrad = false } = options;
   const unit = { min: 0, below: 1 };
-  const epsilon = checkNumber('epsilon', options.epsilon ?? 1e-8, { above: 0 });
+  checkNumber('epsilon', epsilon, { above: 0 });
   if (Math.fround(epsilon) === 0) {
     throw new RangeError(`epsilon must be > 0 in float32 (at least 1e-45), got ${epsilon}`);
   }
   return {
-    beta1: checkNumber('beta1', options.beta1 ?? 0.9, unit),
-    beta2: checkNumber('beta2', options.beta2 ?? 0.999, unit),
+    beta1: checkNumber('beta1', beta1, unit),
+    beta2: checkNumber('beta2', beta2, unit),
     epsilon,
-    weightDecay: checkNumber('weightDecay', options.weightDecay ?? 0, { min: 0 }),
-    amsgrad: checkBoolean('amsgrad', options.amsgrad ?? false),
+    weightDecay: checkNumber('weightDecay', weightDecay, { min: 0 }),
+    amsgrad: checkBoolean('amsgrad', amsgrad),
   };
 }
 
 export const SGD_KEYS = ['momentum', 'dampening', 'nesterov', 'weightDecay'] as const;
 
 export function resolveSgdOptions(options: SgdUpdateOptions): Required<SgdUpdateOptions> {
-  const momentum = checkNumber('momentum', options.momentum ?? 0, { min: 0, below: 1 });
-  const dampening = checkNumber('dampening', options.dampening ?? 0, { min: 0, max: 1 });
-  const nesterov = checkBoolean('nesterov', options.nesterov ?? false);
+  const { momentum = 0, dampening = 0, nesterov = false, weightDecay = 0 } = options;
+  checkNumber('momentum', momentum, { min: 0, below: 1 });
+  checkNumber('dampening', dampening, { min: 0, max: 1 });
+  checkBoolean('nesterov', nesterov);
   if (nesterov && (momentum === 0 || dampening !== 0)) {
     throw new RangeError(
       `nesterov needs momentum > 0 and dampening 0, got momentum ${momentum} and dampening ${dampening}`,
     );
   }
-  const weightDecay = checkNumber('weightDecay', options.weightDecay ?? 0, { min: 0 });
+  checkNumber('weightDecay', weightDecay, { min: 0 });
   return { momentum, dampening, nesterov, weightDecay };
 }

@@ -124,6 +124,8 @@ function checkPair(name: string, value: unknown): [number, number] {
 function checkOptions(options: ImageFolderOptions) {
   checkOptionKeys('options', options, OPTION_NAMES);
   const { imageSize, channels = 3, background = [255, 255, 255], batchSize = 32, repeat = 1 } = options;
+  const { fit = 'fill', range = [0, 1], dropRemainder = false, labels = 'oneHot', shuffle = true } = options;
+  const { seed = 0, cache = false, onError = 'throw', decoder = 'auto' } = options;
   const { validationSplit, subset, classNames } = options;
   const size = typeof imageSize === 'number' ? [imageSize, imageSize] : checkPair('imageSize', imageSize);
   if (channels !== 1 && channels !== 3)
@@ -153,15 +155,15 @@ function checkOptions(options: ImageFolderOptions) {
       height: checkInteger('imageSize', size[0], 1, 65535),
       width: checkInteger('imageSize', size[1], 1, 65535),
       channels,
-      fit: checkChoice('fit', options.fit ?? 'fill', ['fill', 'cover'] as const),
+      fit: checkChoice('fit', fit, ['fill', 'cover'] as const),
       background: background as readonly [number, number, number],
     } satisfies DecodeRequest,
-    range: checkPair('range', options.range ?? [0, 1]),
+    range: checkPair('range', range),
     batchSize: batchSize === null ? null : checkInteger('batchSize', batchSize, 1, 2 ** 24),
-    dropRemainder: checkBoolean('dropRemainder', options.dropRemainder ?? false),
-    labels: checkChoice('labels', options.labels ?? 'oneHot', ['oneHot', 'index'] as const),
-    shuffle: checkBoolean('shuffle', options.shuffle ?? true),
-    seed: checkInteger('seed', options.seed ?? 0, Number.MIN_SAFE_INTEGER, Number.MAX_SAFE_INTEGER),
+    dropRemainder: checkBoolean('dropRemainder', dropRemainder),
+    labels: checkChoice('labels', labels, ['oneHot', 'index'] as const),
+    shuffle: checkBoolean('shuffle', shuffle),
+    seed: checkInteger('seed', seed, Number.MIN_SAFE_INTEGER, Number.MAX_SAFE_INTEGER),
     validationSplit:
       validationSplit === undefined
         ? undefined
@@ -169,10 +171,10 @@ function checkOptions(options: ImageFolderOptions) {
     subset:
       subset === undefined ? undefined : checkChoice('subset', subset, ['training', 'validation'] as const),
     classNames,
-    cache: checkBoolean('cache', options.cache ?? false),
+    cache: checkBoolean('cache', cache),
     repeat: typeof repeat === 'boolean' ? repeat : checkInteger('repeat', repeat, 1, Number.MAX_SAFE_INTEGER),
-    onError: checkChoice('onError', options.onError ?? 'throw', ['throw', 'skip'] as const),
-    decoder: checkChoice('decoder', options.decoder ?? 'auto', ['auto', 'sharp', 'tfjs-node'] as const),
+    onError: checkChoice('onError', onError, ['throw', 'skip'] as const),
+    decoder: checkChoice('decoder', decoder, ['auto', 'sharp', 'tfjs-node'] as const),
   };
 }
 

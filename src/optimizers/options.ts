@@ -82,13 +82,10 @@ export interface FtpSettings extends ConstraintSettings {
 
 export function resolveFtpOptions(options: FtpOptions, known: readonly string[]): FtpSettings {
   checkOptionKeys('options', options, known);
+  const { implementation = 'auto' } = options;
   return {
     ...resolveConstraintOptions(options),
-    implementation: checkChoice('implementation', options.implementation ?? 'auto', [
-      'auto',
-      'native',
-      'reference',
-    ]),
+    implementation: checkChoice('implementation', implementation, ['auto', 'native', 'reference']),
   };
 }
 

@@ -1,0 +1,222 @@
+/** Every option, with values of every wrong type and out of range: which error, and what it says. */
+import * as tf from '@tensorflow/tfjs-core';
+import '@tensorflow/tfjs-backend-cpu';
+import { afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { ftp } from '../../src/index.js';
+
+beforeAll(async () => {
+  await tf.setBackend('cpu');
+  base = tf.train.sgd(1e-3);
+});
+afterEach(() => tf.disposeVariables());
+
+type Make = (options: Record<string, unknown>) => unknown;
+
+const adamw: Make = (options) => ftp.adamw(1e-3, options);
+const sgd: Make = (options) => ftp.sgd(1e-3, options);
+/** Stays the test's where the constructor throws. */
+let base: tf.Optimizer;
+const wrap: Make = (options) => ftp.wrap(base, options);
+const all: Record<string, Make> = { adamw, sgd, wrap };
+
+/** A value of every type there is, with how error messages show it. */
+const SAMPLES: Record<string, [unknown, string]> = {
+  null: [null, 'null'],
+  boolean: [true, 'true'],
+  number: [0.5, '0.5'],
+  bigint: [1n, '1n'],
+  string: ['0.5', "'0.5'"],
+  symbol: [Symbol('x'), 'a symbol'],
+  function: [() => 'nothing that fits', 'a function'],
+  array: [[0.5], 'an array'],
+  object: [{}, 'an object'],
+  date: [new Date(0), 'a Date'],
+  tensor: [null, 'a Tensor'], // made in the test
+};
+
+interface Option {
+  makes: Record<string, Make>;
+  /** Types that are accepted; `absent` stands for null as well as undefined. */
+  types: string[];
+  /** Values of an accepted type that are not. */
+  ranges: unknown[];
+  /** Values at the bounds that are accepted. */
+  accepted: unknown[];
+}
+
+const unit = { types: ['number'], ranges: [-1e-9, 1, 2, NaN, Infinity, -Infinity], accepted: [0, 0.999999] };
+const nonNegative = { types: ['number'], ranges: [-1e-9, NaN, Infinity, -Infinity], accepted: [0, 1e30] };
+const closedUnit = { types: ['number'], ranges: [-1e-9, 1.000001, NaN, Infinity], accepted: [0, 1] };
+const flag = { types: ['boolean'], ranges: [], accepted: [false] };
+
+const OPTIONS: Record<string, Option> = {
+  beta1: { makes: { adamw }, ...unit },
+  beta2: { makes: { adamw }, ...unit },
+  epsilon: {
+    makes: { adamw },
+    types: ['number'],
+    ranges: [0, -1, NaN, Infinity, 1e-60],
+    accepted: [1e-30, 1],
+  },
+  amsgrad: { makes: { adamw }, ...flag },
+  weightDecay: { makes: { adamw, sgd }, ...nonNegative },
+  momentum: { makes: { sgd }, ...unit },
+  dampening: { makes: { sgd }, ...closedUnit },
+  nesterov: { makes: { sgd: (options) => ftp.sgd(1, { momentum: 0.9, ...options }) }, ...flag },
+  k: { makes: all, ...closedUnit },
+  constraintLearningRate: { makes: all, ...nonNegative },
+  constraintBeta1: { makes: all, ...unit },
+  constraintBeta2: { makes: all, ...unit },
+  nonFinite: {
+    makes: all,
+    types: ['string'],
+    ranges: ['', 'Throw', 'warn'],
+    accepted: ['throw', 'skip', 'ignore'],
+  },
+  threads: { makes: all, types: ['number'], ranges: [0, -1, 1.5, 1025, NaN, Infinity], accepted: [1, 1024] },
+  implementation: {
+    makes: all,
+    types: ['string'],
+    ranges: ['', 'cuda', 'Native'],
+    accepted: ['auto', 'native', 'reference'],
+  },
+  exclude: {
+    makes: all,
+    types: ['function', 'array'],
+    ranges: [[''], ['a', '']],
+    accepted: [[], ['a', /b/], () => true],
+  },
+  outputAxis: { makes: all, types: ['function'], ranges: [], accepted: [() => null] },
+  model: { makes: all, types: [], ranges: [], accepted: [{ layers: [] }] },
+  anchors: { makes: all, types: ['object', 'date'], ranges: [], accepted: [{}] },
+};
+
+const cases = Object.entries(OPTIONS).flatMap(([option, { makes, ...rest }]) =>
+  Object.entries(makes).map(([optimizer, make]) => ({ option, optimizer, make, ...rest })),
+);
+
+describe.each(cases)('option $option of $optimizer', ({ option, make, types, ranges, accepted }) => {
+  const attempt = (value: unknown) => () => make({ [option]: value });
+
+  it('of a wrong type: TypeError with the option, and what came', () => {
+    const tensor = tf.scalar(0.5);
+    const count = tf.memory().numTensors;
+    for (const [type, [sample, shown]] of Object.entries({
+      ...SAMPLES,
+      tensor: [tensor, 'a Tensor'] as const,
+    })) {
+      // null is accepted nowhere but where it means "not given".
+      if (types.includes(type) || (type === 'tensor' && option === 'anchors')) continue;
+      if (type === 'array' && option === 'exclude') continue;
+      expect(attempt(sample), type).toThrow(TypeError);
+      expect(attempt(sample), type).toThrow(new RegExp(`^${option} must .*, got ${shown}$`));
+    }
+    expect(tf.memory().numTensors).toBe(count);
+    tensor.dispose();
+  });
+
+  it.runIf(ranges.length > 0)('out of range: RangeError with the option, and what came', () => {
+    for (const value of ranges) {
+      expect(attempt(value), String(value)).toThrow(RangeError);
+      const shown = typeof value === 'string' ? `'${value}'` : Array.isArray(value) ? `''` : String(value);
+      expect(attempt(value), String(value)).toThrow(`got ${shown}`);
+      expect(attempt(value), String(value)).toThrow(new RegExp(`^${option} must `));
+    }
+  });
+
+  it('at its bounds: accepted', () => {
+    for (const value of [undefined, ...accepted]) expect(attempt(value), String(value)).not.toThrow();
+  });
+});
+
+describe('learningRate', () => {
+  const makers: Record<string, (rate: unknown) => { learningRate: unknown }> = {
+    adamw: (rate) => ftp.adamw(rate as number) as { learningRate: unknown },
+    sgd: (rate) => ftp.sgd(rate as number) as { learningRate: unknown },
+  };
+
+  it.each(Object.entries(makers))('of %s: a wrong type or value, given or set', (_, make) => {
+    const optimizer = make(0.5);
+    for (const [type, [sample]] of Object.entries(SAMPLES)) {
+      if (type === 'number' || type === 'function') continue;
+      expect(() => make(sample), type).toThrow(TypeError);
+      expect(() => {
+        optimizer.learningRate = sample;
+      }, type).toThrow(/^learningRate must be a finite number >= 0/);
+    }
+    for (const value of [-1e-9, NaN, Infinity, -Infinity]) {
+      expect(() => make(value)).toThrow(RangeError);
+      expect(() => {
+        optimizer.learningRate = value;
+      }).toThrow(`learningRate must be a finite number >= 0, got ${value}`);
+    }
+    expect(() => make(undefined)).toThrow(TypeError);
+    expect(optimizer.learningRate).toBe(0.5);
+  });
+
+  it('of wrap: that of the base, with the same checks', () => {
+    const optimizer = ftp.wrap(tf.train.sgd(0.5)) as { learningRate: unknown };
+    for (const [type, [sample]] of Object.entries(SAMPLES)) {
+      if (type === 'number') continue;
+      expect(() => {
+        optimizer.learningRate = sample;
+      }, type).toThrow(TypeError);
+    }
+    for (const value of [-1e-9, NaN, Infinity]) {
+      expect(() => {
+        optimizer.learningRate = value;
+      }).toThrow(RangeError);
+    }
+    expect(optimizer.learningRate).toBe(0.5);
+  });
+});
+
+describe('the base of wrap', () => {
+  it('must be a tf.Optimizer that does not project itself', () => {
+    for (const [type, [sample, shown]] of Object.entries(SAMPLES)) {
+      if (type === 'tensor') continue;
+      expect(() => ftp.wrap(sample as tf.Optimizer), type).toThrow(TypeError);
+      expect(() => ftp.wrap(sample as tf.Optimizer), type).toThrow(
+        `base must be a tf.Optimizer, got ${shown}`,
+      );
+    }
+    expect(() => ftp.wrap(ftp.sgd(1))).toThrow(TypeError);
+    expect(() => ftp.wrap(ftp.wrap(tf.train.sgd(1)))).toThrow('base must not project itself');
+  });
+});
+
+describe('the options as a whole', () => {
+  it.each(Object.entries(all))('of %s: no object, or an option that there is none', (_, make) => {
+    for (const [type, [sample]] of Object.entries(SAMPLES)) {
+      if (['object', 'date', 'tensor'].includes(type)) continue;
+      expect(() => make(sample as Record<string, unknown>), type).toThrow(TypeError);
+    }
+    expect(() => make({ anchor: {} })).toThrow(/^options has no option 'anchor'; accepted: .*anchors/);
+    expect(() => make({ learningRate: 1 })).toThrow(TypeError);
+  });
+
+  it('values within anchors: which one, and what came', () => {
+    const wrong: Array<[unknown, typeof TypeError | typeof RangeError, string]> = [
+      [null, TypeError, 'got null'],
+      [[1, 2], TypeError, 'got an array'],
+      [new Float32Array(2), TypeError, 'got a Float32Array'],
+      [tf.tensor1d([1, 2], 'int32'), TypeError, 'got a tensor of int32'],
+      [tf.tensor1d([true, false], 'bool'), TypeError, 'got a tensor of bool'],
+      [tf.tidy(() => ({ ...tf.tensor1d([1]) })), TypeError, 'got an object'],
+    ];
+    const disposed = tf.tensor1d([1]);
+    disposed.dispose();
+    wrong.push([disposed, RangeError, 'is disposed']);
+    for (const make of Object.values(all)) {
+      const good = tf.tensor1d([1]);
+      const count = tf.memory().numTensors;
+      for (const [value, type, message] of wrong) {
+        expect(() => make({ anchors: { good, bad: value } })).toThrow(type);
+        expect(() => make({ anchors: { good, bad: value } })).toThrow(`anchors['bad']`);
+        expect(() => make({ anchors: { good, bad: value } })).toThrow(message);
+      }
+      expect(tf.memory().numTensors).toBe(count); // no copies of `good` are left
+      good.dispose();
+    }
+  });
+});
