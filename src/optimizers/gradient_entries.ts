@@ -2,6 +2,7 @@
 
 import { engine, type NamedTensorMap, Tensor, util, Variable } from '@tensorflow/tfjs-core';
 import { FtpError } from '../errors.js';
+import { registeredVariable } from '../projection/registered.js';
 import type { NamedTensor } from '../projection/saved_state.js';
 import type { VariableRecord } from '../projection/variable_record.js';
 import { describe } from '../validate.js';
@@ -16,7 +17,7 @@ export interface GradientEntry {
 
 /** Looks up and checks a variable that is not the one of the last step. */
 function checkVariable(name: string, record: VariableRecord | undefined): Variable {
-  const variable: Variable | undefined = engine().registeredVariables[name];
+  const variable = registeredVariable(name);
   if (variable === undefined) {
     if (record !== undefined) throw disposed(name);
     throw new FtpError(

@@ -1,17 +1,9 @@
 /** Anchors given by the user, held as copies until their variables are first seen. */
 
-import {
-  engine,
-  keep,
-  mul,
-  type NamedTensorMap,
-  Tensor,
-  tidy,
-  util,
-  type Variable,
-} from '@tensorflow/tfjs-core';
+import { engine, keep, mul, type NamedTensorMap, Tensor, tidy, util } from '@tensorflow/tfjs-core';
 import { FtpError } from '../errors.js';
 import { describe } from '../validate.js';
+import { registeredVariable } from './registered.js';
 
 /** A copy in memory of its own, whatever the tensor was made from. */
 function copyOf(tensor: Tensor): Tensor {
@@ -45,11 +37,10 @@ export class AnchorStore {
    */
   check(): void {
     if (this.checked) return;
-    const registered = engine().registeredVariables;
     for (const [name, anchor] of this.copies) {
-      const variable: Variable | undefined = registered[name];
+      const variable = registeredVariable(name);
       if (variable === undefined) {
-        const known = Object.keys(registered);
+        const known = Object.keys(engine().registeredVariables);
         const shown = known.slice(0, 8).join(', ') + (known.length > 8 ? ', ...' : '');
         throw new FtpError(
           'UNKNOWN_VARIABLE',

@@ -1,8 +1,9 @@
 /** What the constraints are now, and making the present weights the anchors. */
 
-import { engine, fill, keep, type Tensor, tensor1d, tidy } from '@tensorflow/tfjs-core';
+import { fill, keep, type Tensor, tensor1d, tidy } from '@tensorflow/tfjs-core';
 import type { Implementation } from '../backends/types.js';
 import { type ConstraintReport, excludedReport, reportOf } from './constraint_report.js';
+import { registeredVariable } from './registered.js';
 import { disposeSaved, PROJECTION_SLOTS, type SavedVariable } from './saved_state.js';
 import type { VariableRecord } from './variable_record.js';
 
@@ -47,7 +48,7 @@ export async function reportSaved(pending: SavedVariable[]): Promise<ConstraintR
 
 /** Whether the record's variable still exists: the object seen last, or another registered under its name. */
 export function presentVariable(record: VariableRecord) {
-  const variable = engine().registeredVariables[record.name];
+  const variable = registeredVariable(record.name);
   const usable = variable !== undefined && !variable.isDisposed;
   return usable && String(variable.shape) === String(record.variable.shape) ? variable : null;
 }

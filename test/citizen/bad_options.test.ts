@@ -202,7 +202,7 @@ describe('the options as a whole', () => {
       [new Float32Array(2), TypeError, 'got a Float32Array'],
       [tf.tensor1d([1, 2], 'int32'), TypeError, 'got a tensor of int32'],
       [tf.tensor1d([true, false], 'bool'), TypeError, 'got a tensor of bool'],
-      [tf.tidy(() => ({ ...tf.tensor1d([1]) })), TypeError, 'got an object'],
+      [{ shape: [1], dtype: 'float32', dataId: {} }, TypeError, 'got an object'],
     ];
     const disposed = tf.tensor1d([1]);
     disposed.dispose();

@@ -117,7 +117,7 @@ describeImplementations('two optimizers on one model', (implementation) => {
       const named = (prefix: string) =>
         Object.fromEntries(Object.entries(grads).filter(([name]) => name.startsWith(prefix)));
       body.applyGradients(named('body'));
-      head.applyGradients(named('head') as tf.NamedVariableMap);
+      head.applyGradients(named('head') as Parameters<typeof head.applyGradients>[0]);
       tf.dispose([value, grads]);
     }
     expect((await body.constraints()).every(({ name }) => name.startsWith('body'))).toBe(true);
