@@ -4,7 +4,7 @@
  * read directly (TensorFlow caches reads) but through TfjsFtpRead, which copies.
  */
 
-import { engine, type KernelBackend, keep, reshape, type Tensor } from '@tensorflow/tfjs-core';
+import { engine, type KernelBackend, keep, reshape, type Tensor, util } from '@tensorflow/tfjs-core';
 import type { NativeAddon, NativeStateLayout } from '../native.js';
 import { nativeFailure, sectionOf, slabLayout } from './native_state.js';
 import { type BaseConfig, type Hyper, PlanEncoder, type PlanVariable, putInt64 } from './plan.js';
@@ -67,6 +67,17 @@ function int64Tensor(...values: number[]): Tensor {
   return engine().makeTensor(words, [words.length], 'int32') as Tensor;
 }
 
+/**
+ * `output` in the shape of its variable. TensorFlow knows another one where the variable was made by reshaping on
+ * another backend: tfjs moves the data with the shape that it had first.
+ */
+function inShape(output: Tensor, shape: number[]): Tensor {
+  if (util.arraysEqual(output.shape, shape)) return output;
+  const shaped = reshape(output, shape);
+  output.dispose();
+  return shaped;
+}
+
 /** The custom ops on tfjs-node's backend. */
 export class OpImplementation implements Implementation {
   private readonly encoder = new PlanEncoder();
@@ -127,7 +138,8 @@ export class OpImplementation implements Implementation {
       this.attributes = [{ name: 'N', type: this.backend.binding.TF_ATTR_INT, value: count }];
     }
     try {
-      return this.backend.executeMultipleOutputs('TfjsFtpStep', this.attributes, inputs, count);
+      const outputs = this.backend.executeMultipleOutputs('TfjsFtpStep', this.attributes, inputs, count);
+      return outputs.map((output, i) => inShape(output, (updates[i] as VariableUpdate).weights.shape));
     } catch (error) {
       const found = NON_FINITE.exec(error instanceof Error ? error.message : String(error));
       if (found !== null) throw new NonFiniteGradient(Number(found[1]));

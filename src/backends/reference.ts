@@ -126,7 +126,9 @@ function stepVariable(config: BaseConfig, hyper: Hyper, update: VariableUpdate) 
   const base = baseUpdate(config, hyper, update, g, w, slots, spec.layout);
   const next: Slots = {};
   for (const slot of Object.keys(base.slots)) next[slot] = reshape(base.slots[slot] as Tensor, spec.shape);
-  if (spec.excluded) return { weights: reshape(sub(w, base.u), spec.shape), slots: next };
+  // The last operation is done in the variable's own shape: it is the one that moves along to another backend.
+  const own = (x: Tensor) => reshape(x, spec.shape);
+  if (spec.excluded) return { weights: sub(update.weights, own(base.u)), slots: next };
 
   const a = see(slots.anchor as Tensor);
   const [gamma0, m0, v0] = unstack(slots.constraint as Tensor) as [Scalar, Scalar, Scalar];
@@ -155,7 +157,7 @@ function stepVariable(config: BaseConfig, hyper: Hyper, update: VariableUpdate) 
   next.norms = reshape(norms, [rows]);
   next.constraint = constraint;
   return {
-    weights: reshape(add(a, mul(projectRatio(gamma, norms), deviation)), spec.shape),
+    weights: add(slots.anchor as Tensor, own(mul(projectRatio(gamma, norms), deviation))),
     slots: next,
   };
 }
