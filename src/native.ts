@@ -50,6 +50,8 @@ export interface NativeAddon {
     elements: number,
     rows: number,
   ): NativeStateLayout;
+  /** Asks for huge pages under a new state slab; to be called before anything is written to it. */
+  adviseState(state: Float32Array): void;
   /**
    * One fused step. `outputs[i]` may be `weights[i]` itself. Throws an Error with `code`
    * 'NON_FINITE_GRADIENT' and `index` before anything is written.

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "../kernels/cpu/huge_pages.h"
 #include "../kernels/ftp_kernels.h"
 #include "../kernels/plan.h"
 #include "../kernels/state_layout.h"
@@ -99,6 +100,21 @@ float* FloatsAt(const Napi::Array& array, uint32_t i, int64_t length) {
   }
   static float empty;
   return data == nullptr ? &empty : static_cast<float*>(data);
+}
+
+// adviseState(state): huge pages for a new state slab; before anything is written to it.
+Napi::Value AdviseState(const Napi::CallbackInfo& info) {
+  if (info.Length() < 1 || !info[0].IsTypedArray()) {
+    return Reject(info.Env(), "adviseState takes (Float32Array)");
+  }
+  const Napi::TypedArray array = info[0].As<Napi::TypedArray>();
+  void* data = nullptr;
+  if (napi_get_typedarray_info(info.Env(), array, nullptr, nullptr, &data, nullptr, nullptr) ==
+          napi_ok &&
+      data != nullptr) {
+    AdviseHugePages(data, array.ByteLength());
+  }
+  return info.Env().Undefined();
 }
 
 void ThrowStatus(Napi::Env env, const StepResult& result) {
@@ -206,6 +222,7 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
   exports.Set("version", TFJS_FTP_VERSION);
   exports.Set("buildInfo", Napi::Function::New<BuildInfo>(env, "buildInfo"));
   exports.Set("stateLayout", Napi::Function::New<StateLayoutOf>(env, "stateLayout"));
+  exports.Set("adviseState", Napi::Function::New<AdviseState>(env, "adviseState"));
   exports.Set("step", Napi::Function::New<Step>(env, "step"));
   exports.Set("tensorflow", Napi::Function::New<TensorFlow>(env, "tensorflow"));
   return exports;

@@ -12,11 +12,11 @@ namespace tfjs_ftp {
 enum class Walk : int32_t { kRows, kColumns };
 
 constexpr int64_t kMinRowLength = 16;                // shorter rows are walked as columns
-constexpr int64_t kRowChunkElements = 32768;         // target size of a chunk of whole rows
+constexpr int64_t kRowChunkElements = 65536;         // target size of a chunk of whole rows
 constexpr int64_t kLongRow = 2 * kRowChunkElements;  // longer rows are cut into pieces
 constexpr int64_t kColumnChunkElements = 32768;
 // Fewest lines a stripe: a stripe's sums (8 bytes a column) stay a small share of what it moves.
-constexpr int64_t kMinStripe = 32;
+constexpr int64_t kMinStripe = 64;
 constexpr int64_t kColumnBlock = 8192;          // widest block of columns in a chunk
 constexpr int64_t kPlainChunkElements = 65536;  // of element-wise passes
 

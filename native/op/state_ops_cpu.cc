@@ -1,6 +1,7 @@
 // TfjsFtpAllocate, TfjsFtpRead and TfjsFtpWrite on host memory.
 #include <cstring>
 
+#include "../kernels/cpu/huge_pages.h"
 #include "../kernels/plan.h"
 #include "op_context.h"
 #include "ops_cpu.h"
@@ -24,7 +25,9 @@ void ComputeAllocateCpu(void*, TF_OpKernelContext* context) {
   if (length < 1) return op.Fail(kTfInvalidArgument, "state length must be at least 1");
   TF_Tensor* state = op.FloatOutput(0, {length});
   if (state == nullptr) return;
-  std::memset(Tf().TensorData(state), 0, static_cast<size_t>(length) * sizeof(float));
+  const size_t bytes = static_cast<size_t>(length) * sizeof(float);
+  AdviseHugePages(Tf().TensorData(state), bytes);
+  std::memset(Tf().TensorData(state), 0, bytes);
 }
 
 void ComputeReadCpu(void*, TF_OpKernelContext* context) {

@@ -1,6 +1,7 @@
 // TfjsFtpStep on host memory: one call updates all variables of a model.
 #include <exception>
 
+#include "../kernels/cpu/huge_pages.h"
 #include "../kernels/ftp_kernels.h"
 #include "op_context.h"
 #include "ops_cpu.h"
@@ -13,6 +14,9 @@ void ComputeStepCpu(void*, TF_OpKernelContext* context) {
   try {
     StepInputs inputs;
     if (!ReadStepInputs(&op, context, &inputs)) return;
+    for (const VariableStep& variable : inputs.variables) {
+      AdviseHugePages(variable.output, static_cast<size_t>(variable.size()) * sizeof(float));
+    }
     const StepResult result = CpuStep(inputs.options, inputs.variables.data(),
                                       static_cast<int64_t>(inputs.variables.size()));
     switch (result.status) {

@@ -6,7 +6,7 @@
 
 import { engine, type KernelBackend, type Tensor, type TensorInfo } from '@tensorflow/tfjs-core';
 import type { NativeAddon, NativeStateLayout } from '../native.js';
-import { nativeFailure, nonFiniteIndex, sectionView, slabLayout } from './native_state.js';
+import { nativeFailure, newSlab, nonFiniteIndex, sectionView, slabLayout } from './native_state.js';
 import { type BaseConfig, type Hyper, PlanEncoder, type PlanVariable } from './plan.js';
 import {
   type Implementation,
@@ -102,7 +102,7 @@ export class ArraysImplementation implements Implementation {
 
   createState(spec: StateSpec, anchor: Tensor | null): VariableState {
     const layout = slabLayout(this.addon, spec.config, spec.excluded, spec.layout);
-    const state = new ArraysState(spec, layout, new Float32Array(layout.length));
+    const state = new ArraysState(spec, layout, newSlab(this.addon, layout.length));
     if (!spec.excluded && anchor !== null) this.write(state, 'anchor', anchor);
     return state;
   }

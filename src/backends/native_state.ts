@@ -21,6 +21,13 @@ export function slabLayout(
   return addon.stateLayout(baseCode(config), configFlags(config), excluded, elements, layout.rows);
 }
 
+/** A slab of zeros that JavaScript owns, on huge pages where the system has them. */
+export function newSlab(addon: NativeAddon, length: number): Float32Array {
+  const slab = new Float32Array(length);
+  addon.adviseState(slab);
+  return slab;
+}
+
 /** The section of a slot that must exist. */
 export function sectionOf(layout: NativeStateLayout, slot: string): Section {
   const section = layout.sections[slot];

@@ -32,8 +32,10 @@ constexpr int64_t kSerialElements = 32768;
 // Steps over this many elements write their outputs past the caches: by the time a model of that
 // size reads its weights again, they would have left the caches anyway.
 constexpr int64_t kStreamElements = 1 << 20;
-// Columns whose stripes are added up by one call.
-constexpr int64_t kFinishColumns = 2048;
+// Partial sums from which on they are added up by several threads.
+constexpr int64_t kParallelFinish = 16384;
+// Rows whose partial sums are added up by one call.
+constexpr int64_t kFinishColumns = 1024;
 
 AdamWScalars MakeAdamW(const StepOptions& o, int32_t n) {
   AdamWScalars s;
@@ -62,7 +64,7 @@ struct Work {
   PassArgs args;
   float* constraint = nullptr;  // (4) in the state, null for an excluded variable
   ConstraintScalars constraint_scalars;
-  int64_t scratch = 0;  // offset of its doubles
+  int64_t scratch = 0;  // offset of its doubles among those of its list
 };
 
 int64_t ScratchDoubles(const Work& work) {
@@ -128,43 +130,62 @@ Work Prepare(const StepOptions& options, const VariableStep& variable, bool stre
   return work;
 }
 
-// n_t, the share of h and the largest norm of rows [first, last) from the partial sums of columns
-// or of pieces of long rows.
-void FinishRows(const PassArgs& args, int64_t first, int64_t last, double* max_norm, double* h) {
+// Sums of one row over the chunks that it is spread over.
+struct RowSums {
+  double c = 0.0;
+  double d = 0.0;   // kRejoin
+  double gd = 0.0;  // kRejoin
+};
+
+// Adds up the stripes of rows [first, first + count), stripe by stripe.
+void AddStripes(const PassArgs& args, int64_t first, int64_t count, RowSums* rows) {
   const Partition& p = args.partition;
   const bool rejoin = args.mode == DeviationMode::kRejoin;
-  *max_norm = 0.0;
-  for (int64_t row = first; row < last; ++row) {
-    double c = 0.0;
-    double d = 0.0;
-    double gd = 0.0;
-    if (p.walk == Walk::kColumns) {
-      const int64_t plane = p.stripes * p.columns;
-      for (int64_t stripe = 0; stripe < p.stripes; ++stripe) {
-        const double* slot = args.partials + stripe * p.columns + row * p.inner;
-        for (int64_t i = 0; i < p.inner; ++i) {
-          c += slot[i];
-          if (rejoin) {
-            d += slot[plane + i];
-            gd += slot[2 * plane + i];
-          }
-        }
-      }
-    } else {
-      const int64_t sums = rejoin ? kRejoinSums : kPlainSums;
-      for (int64_t piece = 0; piece < p.pieces; ++piece) {
-        const double* slot = args.partials + (row * p.pieces + piece) * sums;
-        c += slot[0];
-        if (rejoin) {
-          d += slot[1];
-          gd += slot[2];
-        }
+  const int64_t plane = p.stripes * p.columns;
+  for (int64_t stripe = 0; stripe < p.stripes; ++stripe) {
+    const double* slot = args.partials + stripe * p.columns + first * p.inner;
+    for (int64_t row = 0; row < count; ++row) {
+      for (int64_t i = 0; i < p.inner; ++i, ++slot) {
+        rows[row].c += slot[0];
+        if (!rejoin) continue;
+        rows[row].d += slot[plane];
+        rows[row].gd += slot[2 * plane];
       }
     }
-    const float norm = static_cast<float>(c + kNormEpsilon);
-    args.norms[row] = norm;
+  }
+}
+
+// Adds up the pieces of a long row.
+RowSums AddPieces(const PassArgs& args, int64_t row) {
+  const Partition& p = args.partition;
+  const bool rejoin = args.mode == DeviationMode::kRejoin;
+  const int64_t sums = rejoin ? kRejoinSums : kPlainSums;
+  RowSums total;
+  for (int64_t piece = 0; piece < p.pieces; ++piece) {
+    const double* slot = args.partials + (row * p.pieces + piece) * sums;
+    total.c += slot[0];
+    if (!rejoin) continue;
+    total.d += slot[1];
+    total.gd += slot[2];
+  }
+  return total;
+}
+
+// n_t, the share of h and the largest norm of rows [first, last), at most kFinishColumns of them.
+void FinishRows(const PassArgs& args, int64_t first, int64_t last, double* max_norm, double* h) {
+  RowSums rows[kFinishColumns];
+  const int64_t count = last - first;
+  if (args.partition.walk == Walk::kColumns) {
+    AddStripes(args, first, count, rows);
+  } else {
+    for (int64_t row = 0; row < count; ++row) rows[row] = AddPieces(args, first + row);
+  }
+  *max_norm = 0.0;
+  for (int64_t row = 0; row < count; ++row) {
+    const float norm = static_cast<float>(rows[row].c + kNormEpsilon);
+    args.norms[first + row] = norm;
     if (!(norm <= *max_norm)) *max_norm = norm;  // lets NaN through
-    if (rejoin) *h += gd / (d + kNormEpsilon);
+    if (args.mode == DeviationMode::kRejoin) *h += rows[row].gd / (rows[row].d + kNormEpsilon);
   }
 }
 
@@ -215,7 +236,7 @@ void RunVariable(const PassTable& passes, Work* work, ThreadPool* pool, int thre
     return;
   }
   pool->For(threads, p.chunks, [&](int64_t chunk) { passes.deviate(args, chunk); });
-  UpdateGamma(work, pool, p.partials(kPlainSums) > kSmallVariable ? threads : 1);
+  UpdateGamma(work, pool, p.partials(kPlainSums) > kParallelFinish ? threads : 1);
   pool->For(threads, p.chunks, [&](int64_t chunk) { passes.project(args, p.chunks - 1 - chunk); });
 }
 
@@ -260,23 +281,27 @@ StepResult RunStep(const StepOptions& options, const VariableStep* variables, in
   // Everything that can fail comes before the first write.
   std::vector<Work> large;
   std::vector<Work> small;
-  int64_t scratch = 0;
+  int64_t large_scratch = 0;
+  int64_t small_scratch = 0;
   for (int64_t i = 0; i < count; ++i) {
     if (variables[i].size() == 0) continue;
     if (options.base == BaseUpdate::kProposal && variables[i].excluded) {
       return {StepStatus::kUnsupported, i};
     }
+    const bool is_small = variables[i].size() <= kSmallVariable;
     Work work = Prepare(options, variables[i], elements >= kStreamElements);
     if (work.constraint != nullptr) {
-      work.scratch = scratch;
-      scratch += ScratchDoubles(work);
+      const int64_t doubles = ScratchDoubles(work);
+      // Large variables come one after the other and share theirs, which then stays in cache.
+      work.scratch = is_small ? small_scratch : 0;
+      if (is_small) small_scratch += doubles;
+      if (!is_small) large_scratch = AtLeast(large_scratch, doubles);
     }
-    (variables[i].size() <= kSmallVariable ? small : large).push_back(work);
+    (is_small ? small : large).push_back(work);
   }
-  std::unique_ptr<double[]> doubles(new double[static_cast<size_t>(scratch)]);
-  for (std::vector<Work>* list : {&large, &small}) {
-    for (Work& work : *list) PointScratch(&work, doubles.get() + work.scratch);
-  }
+  std::unique_ptr<double[]> scratch(new double[static_cast<size_t>(large_scratch + small_scratch)]);
+  for (Work& work : large) PointScratch(&work, scratch.get());
+  for (Work& work : small) PointScratch(&work, scratch.get() + large_scratch + work.scratch);
   std::unique_lock<std::mutex> lock(pool.Lock(), std::defer_lock);
   if (threads > 1) lock.lock();
   if (options.check_finite) {
