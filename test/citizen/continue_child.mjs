@@ -12,7 +12,8 @@ for (const url of models) {
   for (const { xs, xsShape, ys, ysShape } of batches) {
     await model.trainOnBatch(tf.tensor(xs, xsShape), tf.tensor(ys, ysShape));
   }
-  const weights = model.getWeights().map((weight) => Buffer.from(weight.dataSync().buffer).toString('hex'));
+  const inOrder = model.layers.flatMap((layer) => layer.getWeights());
+  const weights = inOrder.map((weight) => Buffer.from(weight.dataSync().buffer).toString('hex'));
   const { implementation, iterations } = model.optimizer;
   results.push({ weights, implementation, iterations });
 }

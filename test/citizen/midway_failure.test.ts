@@ -153,6 +153,26 @@ describeImplementations('a failure in the middle of a step', (implementation) =>
     expect(failed).toEqual(await run(make, null));
   });
 
+  it('wrap: a variable that was new in a failed step, and is gone, is forgotten', () => {
+    const optimizer = ftp.wrap(tf.train.adam(0.01), options);
+    stepOnce(optimizer, variables, 1);
+    const gone = randomVariable('gone', [2], 1);
+    const count = tf.memory().numTensors;
+    const { base } = optimizer;
+    const apply = base.applyGradients.bind(base);
+    vi.spyOn(base, 'applyGradients').mockImplementationOnce((gradients) => {
+      apply(gradients);
+      throw new Error('the base failed');
+    });
+    expect(() => stepOnce(optimizer, [gone, ...variables], 2)).toThrow('the base failed');
+    expect(tf.memory().numTensors).toBe(count); // the base's new moments too
+    gone.dispose();
+    const late = randomVariable('late', [3], 2);
+    stepOnce(optimizer, [...variables, late], 2); // tfjs's Adam would look for `gone`
+    expect(optimizer.iterations).toBe(2);
+    optimizer.dispose();
+  });
+
   it('wrap: a projection that fails after the base has moved the weights', async () => {
     const make = MAKERS['wrap(adam)'] as (typeof MAKERS)[string];
     for (const method of ['step', 'write'] as const) {

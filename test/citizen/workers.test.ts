@@ -1,6 +1,6 @@
 /** Worker threads: the ops are registered once a process, the step's threads are shared, results are the same bits. */
 import path from 'node:path';
-import { expect, it } from 'vitest';
+import { beforeAll, expect, it } from 'vitest';
 import { IMPLEMENTATIONS } from '../backends/implementations.js';
 import { describeOrSkip } from '../backends/skip.js';
 import { runNode } from '../package/support.js';
@@ -9,12 +9,15 @@ interface Outcome {
   alone: string;
   beside: string;
   after?: string;
-  results?: string[][];
+  results?: Array<string | string[]>;
   codes?: number[];
   failures: string[];
 }
 
-async function runWorkers(backend: string, mode: 'finish' | 'terminate' | 'exit'): Promise<Outcome> {
+async function runWorkers(
+  backend: string,
+  mode: 'finish' | 'terminate' | 'exit' | 'in-turn',
+): Promise<Outcome> {
   const child = path.join(import.meta.dirname, 'workers_child.mjs');
   const env = { TFJS_FTP_THREADS: '2' };
   const { code, signal, stdout, stderr } = await runNode([child, backend, mode], { env });
@@ -29,8 +32,13 @@ const native = IMPLEMENTATIONS.filter(({ runs }) => runs === 'tensorflow-cpu' ||
 
 for (const { label, backend, runs, missing } of native) {
   describeOrSkip(`worker threads, ${label}`, missing, () => {
+    let finished: Promise<Outcome>;
+    beforeAll(() => {
+      finished = runWorkers(backend, 'finish');
+    });
+
     it('two workers and the main thread train at once with the results of a single run, and end', async () => {
-      const { alone, beside, after, results, codes } = await runWorkers(backend, 'finish');
+      const { alone, beside, after, results, codes } = await finished;
       expect(alone).toMatch(new RegExp(`^${runs} [0-9a-f]{64}$`));
       expect([beside, after]).toEqual([alone, alone]);
       expect(results).toEqual([[alone], [alone]]);
@@ -41,6 +49,13 @@ for (const { label, backend, runs, missing } of native) {
       const { alone, beside, after, codes } = await runWorkers(backend, 'terminate');
       expect([beside, after]).toEqual([alone, alone]);
       expect(codes).toEqual([1, 1]); // Node's exit code of a terminated worker
+    });
+
+    it('the addon outlives the only worker that had it, with its threads and ops', async () => {
+      const { results, codes } = await runWorkers(backend, 'in-turn');
+      const { alone } = await finished;
+      expect(results).toEqual([alone, alone]);
+      expect(codes).toEqual([0, 0]);
     });
 
     it('the process can exit while workers train', async () => {

@@ -1,10 +1,27 @@
 // Trains on the main thread and on two worker threads at once; prints what came out, or ends while workers train.
-// Arguments: tfjs backend, then `finish`, `terminate` or `exit`.
+// Arguments: tfjs backend, then `finish`, `terminate` or `exit`; or `in-turn`: two workers, one after the other, in a
+// process whose main thread never loads tfjs or the addon.
 import { createHash } from 'node:crypto';
 import { isMainThread, parentPort, Worker, workerData } from 'node:worker_threads';
 import '../../compat.cjs';
 
 const [backend, mode] = isMainThread ? process.argv.slice(2) : workerData;
+if (isMainThread && mode === 'in-turn') {
+  const results = [];
+  const codes = [];
+  const failures = [];
+  for (let i = 0; i < 2; ++i) {
+    const worker = new Worker(new URL(import.meta.url), { workerData: [backend, 'finish'] });
+    worker.on('message', (message) => message === 'training' || results.push(message));
+    worker.on('error', (error) => failures.push(String(error)));
+    codes.push(await new Promise((resolve) => worker.once('exit', resolve)));
+  }
+  // Time for threads that run code which was unloaded with the worker.
+  await new Promise((resolve) => setTimeout(resolve, 100));
+  console.log(`results ${JSON.stringify({ results, codes, failures })}`);
+  process.exit(0);
+}
+
 const tf =
   backend === 'tensorflow'
     ? (await import('@tensorflow/tfjs-node')).default
