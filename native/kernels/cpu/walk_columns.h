@@ -34,41 +34,31 @@ FTP_INLINE ColumnRange ChunkColumns(const Partition& p, int64_t chunk) {
   return range;
 }
 
-// ratio[j] and, if asked for, inverse[j] of the row that column first + j belongs to. Writes whole
-// groups of lanes: what lies behind `count` is harmless.
-FTP_INLINE void ColumnRatios(const PassArgs& a, int64_t first, int64_t count, float* ratio,
-                             float* inverse) {
+// Norms of the rows that columns [first, first + count) belong to, one a column: those of the state
+// where a column is a row, else spread into `buffer`. What lies behind them up to a whole group can
+// be read and is cleared by keep(). Ratios are formed from norms at every line: two divisions are
+// hidden behind memory, two more arrays would push the sums out of the first-level cache.
+FTP_INLINE const float* ColumnNorms(const PassArgs& a, int64_t first, int64_t count,
+                                    float* buffer) {
   const int64_t inner = a.partition.inner;
-  if (inner == 1) {
-    const FloatLanes gamma(a.gamma);
-    const FloatLanes one(1.0f);
-    ForGroups(0, count, [&](auto group, int64_t j) FTP_LAMBDA_INLINE {
-      const FloatLanes norm = group.load(a.norms + first + j);
-      // min(1, x) gives x where x is NaN, as ProjectRatio does.
-      Store(ratio + j, Min(one, gamma / norm));
-      if (inverse != nullptr) Store(inverse + j, one / norm);
-    });
-    return;
-  }
+  if (inner == 1) return a.norms + first;  // sections of a state are whole groups long
   int64_t row = first / inner;
   int64_t left = (row + 1) * inner - first;
-  float r = ProjectRatio(a.gamma, a.norms[row]);
-  float q = 1.0f / a.norms[row];
   for (int64_t j = 0; j < count; ++j) {
     if (left == 0) {
       ++row;
       left = inner;
-      r = ProjectRatio(a.gamma, a.norms[row]);
-      q = 1.0f / a.norms[row];
     }
     --left;
-    ratio[j] = r;
-    if (inverse != nullptr) inverse[j] = q;
+    buffer[j] = a.norms[row];
   }
-  for (int64_t j = count; j % kLanes != 0; ++j) {
-    ratio[j] = 0.0f;
-    if (inverse != nullptr) inverse[j] = 0.0f;
-  }
+  for (int64_t j = count; j % kLanes != 0; ++j) buffer[j] = 1.0f;
+  return buffer;
+}
+
+// ProjectRatio for 16 rows: min(1, x) gives x where x is NaN.
+FTP_INLINE FloatLanes ProjectRatios(const PassArgs& a, const FloatLanes& norm) {
+  return Min(FloatLanes(1.0f), FloatLanes(a.gamma) / norm);
 }
 
 FTP_INLINE void AddToColumn(double* sum, const FloatLanes& x) {
@@ -82,14 +72,13 @@ void DeviateColumns(const PassArgs& args, int64_t chunk) {
   const ColumnRange range = ChunkColumns(p, chunk);
   constexpr bool kRejoin = kMode == DeviationMode::kRejoin;
   constexpr int64_t kSums = kRejoin ? kRejoinSums : kPlainSums;
-  float ratio[kColumnTile];
-  float inverse[kColumnTile];
+  float buffer[kColumnTile];
   double sums[kSums][kColumnTile];
   DoubleLanes gd = ZeroDoubles();
   for (int64_t first = range.first_column; first < range.last_column; first += kColumnTile) {
     const int64_t count =
         range.last_column - first < kColumnTile ? range.last_column - first : kColumnTile;
-    if (kMode == DeviationMode::kContinue) ColumnRatios(a, first, count, ratio, inverse);
+    const float* norms = ColumnNorms(a, first, count, buffer);
     for (int64_t s = 0; s < kSums; ++s) {
       for (int64_t j = 0; j < kColumnTile; ++j) sums[s][j] = 0.0;
     }
@@ -99,8 +88,9 @@ void DeviateColumns(const PassArgs& args, int64_t chunk) {
         FloatLanes r(0.0f);
         FloatLanes q(0.0f);
         if (kMode == DeviationMode::kContinue) {
-          r = Load(ratio + j);  // the arrays are whole groups long
-          q = Load(inverse + j);
+          const FloatLanes norm = Load(norms + j);
+          r = ProjectRatios(a, norm);
+          q = FloatLanes(1.0f) / norm;
         }
         const GroupSums terms = DeviateGroup<kBase, kMode>(a, group, start + j, r, q);
         AddToColumn(sums[0] + j, terms.c);
@@ -123,31 +113,31 @@ inline void ProjectColumns(const PassArgs& args, int64_t chunk) {
   const PassArgs a = args;
   const Partition& p = a.partition;
   const ColumnRange range = ChunkColumns(p, chunk);
-  float ratio[kColumnTile];
+  float buffer[kColumnTile];
   for (int64_t first = range.first_column; first < range.last_column; first += kColumnTile) {
     const int64_t count =
         range.last_column - first < kColumnTile ? range.last_column - first : kColumnTile;
-    ColumnRatios(a, first, count, ratio, nullptr);
+    const float* norms = ColumnNorms(a, first, count, buffer);
     for (int64_t line = range.first_line; line < range.last_line; ++line) {
       const int64_t start = line * p.columns + first;
       const float* anchor = a.anchor + start;
       const float* deviation = a.deviation + start;
       float* output = a.output + start;
+      const auto project = [&](auto group, int64_t j) FTP_LAMBDA_INLINE {
+        const FloatLanes ratio = ProjectRatios(a, group.load(norms + j));
+        return Project(group.load(anchor + j), ratio, group.load(deviation + j));
+      };
       int64_t j = 0;
       if (a.stream) {
         j = AlignedHead(output, count);
         if (j > 0) {
           const PartGroup group{j};
-          group.store(output,
-                      Project(group.load(anchor), group.load(ratio), group.load(deviation)));
+          group.store(output, project(group, 0));
         }
-        for (; j + kLanes <= count; j += kLanes) {
-          Stream(output + j, Project(Load(anchor + j), Load(ratio + j), Load(deviation + j)));
-        }
+        for (; j + kLanes <= count; j += kLanes) Stream(output + j, project(WholeGroup(), j));
       }
       ForGroups(j, count, [&](auto group, int64_t i) FTP_LAMBDA_INLINE {
-        group.store(output + i, Project(group.load(anchor + i), group.load(ratio + i),
-                                        group.load(deviation + i)));
+        group.store(output + i, project(group, i));
       });
     }
   }
