@@ -11,6 +11,7 @@
 #include <new>
 #include <utility>
 
+#include "../kernels/cpu/huge_pages.h"
 #include "../kernels/cpu/thread_pool.h"
 #include "../kernels/state_layout.h"
 
@@ -160,6 +161,8 @@ Floats AllocateFloats(int64_t length) {
       (static_cast<size_t>(length) * sizeof(float) + kAlignment - 1) / kAlignment * kAlignment;
   void* memory = std::aligned_alloc(kAlignment, bytes);
   if (memory == nullptr) throw std::bad_alloc();
+  // As the library does for state and outputs; copies get the same, or they would lose by it.
+  AdviseHugePages(memory, bytes);
   return Floats(static_cast<float*>(memory));
 }
 
