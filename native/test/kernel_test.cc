@@ -15,90 +15,11 @@
 #include "../kernels/partition.h"
 #include "../kernels/plan.h"
 #include "../kernels/state_layout.h"
+#include "driven.h"
 #include "oracle.h"
 
 namespace tfjs_ftp {
 namespace {
-
-int g_failures = 0;
-int g_checks = 0;
-
-#define CHECK(condition, ...)                                     \
-  do {                                                            \
-    ++g_checks;                                                   \
-    if (!(condition)) {                                           \
-      ++g_failures;                                               \
-      std::printf("%s:%d: %s: ", __FILE__, __LINE__, #condition); \
-      std::printf(__VA_ARGS__);                                   \
-      std::printf("\n");                                          \
-    }                                                             \
-  } while (false)
-
-struct Shape {
-  int64_t outer, rows, inner;
-};
-
-// One variable driven through the kernels, with buffers of exactly the size it needs so that a
-// sanitizer sees every access outside of them.
-struct Driven {
-  Shape shape;
-  bool excluded;
-  std::vector<float> weights, gradient, output, state;
-
-  Driven(const StepOptions& options, const Shape& s, bool is_excluded, uint32_t seed)
-      : shape(s), excluded(is_excluded) {
-    const size_t size = static_cast<size_t>(s.outer * s.rows * s.inner);
-    std::mt19937 random(seed);
-    std::normal_distribution<float> normal(0.0f, 0.1f);
-    weights.resize(size);
-    gradient.resize(size);
-    output.assign(size, std::numeric_limits<float>::quiet_NaN());
-    for (float& w : weights) w = normal(random);
-    const StateLayout layout = Layout(options);
-    state.assign(static_cast<size_t>(layout.length), 0.0f);
-    if (!excluded) {
-      std::memcpy(state.data() + layout.anchor, weights.data(), size * sizeof(float));
-    }
-  }
-
-  StateLayout Layout(const StepOptions& options) const {
-    return LayoutState(options.base, options.amsgrad, options.momentum_slot, excluded,
-                       shape.outer * shape.rows * shape.inner, shape.rows);
-  }
-
-  VariableStep Step(int t, int n, bool from_weights) {
-    VariableStep step;
-    step.weights = weights.data();
-    step.gradient = gradient.data();
-    step.state = state.data();
-    step.output = output.data();
-    step.outer = shape.outer;
-    step.rows = shape.rows;
-    step.inner = shape.inner;
-    step.excluded = excluded;
-    step.from_weights = from_weights;
-    step.t = t;
-    step.n = n;
-    return step;
-  }
-};
-
-void DrawGradient(std::vector<float>* gradient, uint32_t seed, int t) {
-  std::mt19937 random(seed * 977u);
-  std::normal_distribution<float> normal(0.0f, 1.0f);
-  std::mt19937 noise_random(seed * 977u + static_cast<uint32_t>(t));
-  for (float& g : *gradient) g = 0.7f * normal(random) + 0.3f * normal(noise_random);
-}
-
-double RelativeDistance(const float* x, const std::vector<double>& reference) {
-  double difference = 0;
-  double norm = 0;
-  for (size_t i = 0; i < reference.size(); ++i) {
-    difference += (x[i] - reference[i]) * (x[i] - reference[i]);
-    norm += reference[i] * reference[i];
-  }
-  return norm > 0 ? std::sqrt(difference / norm) : std::sqrt(difference);
-}
 
 // Float32 rounding grows with the steps taken; a wrong formula is off by far more than this.
 constexpr double kTolerance = 2e-5;

@@ -4,18 +4,12 @@
 
 #include <cstdint>
 
+#include "../deviation_mode.h"
 #include "../ftp_kernels.h"
 #include "../ftp_math.h"
 #include "../partition.h"
 
 namespace tfjs_ftp {
-
-// Where C_t and the hyper-gradient come from.
-enum class DeviationMode : int32_t {
-  kFirst,     // t = 1: C from the weights, no hyper-gradient
-  kContinue,  // C from the stored deviation, which also gives the hyper-gradient
-  kRejoin,    // W was assigned from outside: C and the hyper-gradient from W - A
-};
 
 struct PassArgs {
   BaseUpdate base;

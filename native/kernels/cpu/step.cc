@@ -5,7 +5,6 @@
 // reverse so that the deviations written last are read back from cache. Small variables are
 // handled whole by one thread, many at a time.
 #include <atomic>
-#include <cmath>
 #include <cstring>
 #include <limits>
 #include <memory>
@@ -17,6 +16,7 @@
 #include "../ftp_math.h"
 #include "../partition.h"
 #include "../state_layout.h"
+#include "../step_scalars.h"
 #include "dispatch.h"
 #include "float_mode.h"
 #include "passes.h"
@@ -36,28 +36,6 @@ constexpr int64_t kStreamElements = 1 << 20;
 constexpr int64_t kParallelFinish = 16384;
 // Rows whose partial sums are added up by one call.
 constexpr int64_t kFinishColumns = 1024;
-
-AdamWScalars MakeAdamW(const StepOptions& o, int32_t n) {
-  AdamWScalars s;
-  s.beta1 = static_cast<float>(o.beta1);
-  s.one_minus_beta1 = static_cast<float>(1.0 - o.beta1);
-  s.beta2 = static_cast<float>(o.beta2);
-  s.one_minus_beta2 = static_cast<float>(1.0 - o.beta2);
-  s.step_size = static_cast<float>(o.learning_rate / (1.0 - std::pow(o.beta1, n)));
-  s.inverse_sqrt_bias2 = static_cast<float>(1.0 / std::sqrt(1.0 - std::pow(o.beta2, n)));
-  s.epsilon = static_cast<float>(o.epsilon);
-  s.decay = static_cast<float>(o.learning_rate * o.weight_decay);
-  return s;
-}
-
-SgdScalars MakeSgd(const StepOptions& o) {
-  SgdScalars s;
-  s.learning_rate = static_cast<float>(o.learning_rate);
-  s.momentum = static_cast<float>(o.momentum);
-  s.one_minus_dampening = static_cast<float>(1.0 - o.dampening);
-  s.decay = static_cast<float>(o.weight_decay);
-  return s;
-}
 
 // A variable prepared for its passes.
 struct Work {
@@ -116,17 +94,8 @@ Work Prepare(const StepOptions& options, const VariableStep& variable, bool stre
   args.norms = section(layout.norms);
   work.constraint = section(layout.constraint);
   args.gamma = work.constraint[0];
-  const bool joins_anew = variable.from_weights && options.base != BaseUpdate::kProposal;
-  args.mode = variable.t == 1 ? DeviationMode::kFirst
-              : joins_anew    ? DeviationMode::kRejoin
-                              : DeviationMode::kContinue;
-  ConstraintScalars& s = work.constraint_scalars;
-  s.k = options.k;
-  s.learning_rate = options.constraint_learning_rate;
-  s.beta1 = options.constraint_beta1;
-  s.beta2 = options.constraint_beta2;
-  s.bias1 = 1.0 - std::pow(options.constraint_beta1, variable.t);
-  s.bias2 = 1.0 - std::pow(options.constraint_beta2, variable.t);
+  args.mode = ModeOf(options, variable);
+  work.constraint_scalars = MakeConstraintScalars(options, variable.t);
   return work;
 }
 
