@@ -15,12 +15,15 @@
 
 #if defined(__CUDACC__)
 #define FTP_INLINE static __host__ __device__ __forceinline__
+#define FTP_MEMBER __host__ __device__ __forceinline__
 #elif defined(_MSC_VER)
 #define FTP_INLINE static __forceinline
+#define FTP_MEMBER __forceinline
 #else
 // always_inline: no out-of-line copy of these may be shared between translation units that are
 // compiled for different instruction sets.
 #define FTP_INLINE static inline __attribute__((always_inline))
+#define FTP_MEMBER inline __attribute__((always_inline))
 #endif
 
 namespace tfjs_ftp {

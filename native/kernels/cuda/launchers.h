@@ -1,0 +1,24 @@
+// Launchers of the kernels, one pair of functions a version (launch_step.cc picks).
+#ifndef TFJS_FTP_KERNELS_CUDA_LAUNCHERS_H_
+#define TFJS_FTP_KERNELS_CUDA_LAUNCHERS_H_
+
+#include "work_table.h"
+
+namespace tfjs_ftp {
+
+// Each enqueues on `stream` (a cudaStream_t) and returns the cudaError_t of its launches.
+
+// Looks for non-finite gradients; one block a chunk.
+int LaunchCheck(const StepArgs& args, void* stream);
+// Pass 1, finish, pass 2: one block a chunk, one a group of rows, one a chunk.
+int LaunchThree(BaseUpdate base, const StepArgs& args, void* stream);
+// Everything in one launch of `blocks` blocks.
+int LaunchOne(BaseUpdate base, const StepArgs& args, int64_t blocks, void* stream);
+
+// Blocks of the one-launch kernel that the current device runs at a time; 0 and *error if CUDA
+// fails.
+int64_t ResidentBlocks(BaseUpdate base, int* error);
+
+}  // namespace tfjs_ftp
+
+#endif  // TFJS_FTP_KERNELS_CUDA_LAUNCHERS_H_

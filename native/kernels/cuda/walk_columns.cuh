@@ -1,0 +1,138 @@
+// Both passes over variables whose rows are strided: lines of `columns` = rows * inner elements
+// (dense [in, out] and conv [h, w, in, out] kernels have inner = 1). Threads side by side take
+// neighbouring packs of a line, so every access is coalesced; each thread keeps its columns from
+// line to line, with one sum a column in registers.
+#ifndef TFJS_FTP_KERNELS_CUDA_WALK_COLUMNS_CUH_
+#define TFJS_FTP_KERNELS_CUDA_WALK_COLUMNS_CUH_
+
+#include "elements.cuh"
+#include "reduce.cuh"
+
+namespace tfjs_ftp {
+
+// Where a thread stands in a tile of `lanes` packs by `line_lanes` lines: some of the last threads
+// stand behind the last line.
+struct TilePlace {
+  int lane;
+  int line_lane;
+};
+
+template <class Simt>
+FTP_DEVICE TilePlace PlaceInTile(const Simt& simt, const DevicePartition& p) {
+  const int line_lane = simt.Thread() / p.lanes;
+  return {simt.Thread() - line_lane * p.lanes, line_lane};
+}
+
+FTP_DEVICE int64_t RowOfColumn(const DevicePartition& p, int64_t column) {
+  return p.inner == 1 ? column : column / p.inner;
+}
+
+// Adds one kind of column sum over the lines that the block had at a time and writes one partial a
+// column: `slot` points to the tile's first column. All threads take part.
+template <class Simt, int kWidth>
+FTP_DEVICE void StoreColumnSums(const Simt& simt, int lanes, int columns,
+                                const double (&sums)[kWidth], double* slot) {
+  BlockShared& shared = simt.Shared();
+  const int thread = simt.Thread();
+#pragma unroll
+  for (int i = 0; i < kWidth; ++i) shared.sums[i][thread] = sums[i];
+  simt.Sync();
+  // lanes * kWidth may exceed the block where a line of 65 to 128 packs has it to itself in pairs.
+  for (int column = thread; column < lanes * kWidth; column += kBlockThreads) {
+    const int lane = column / kWidth;
+    const double* const first = &shared.sums[column - lane * kWidth][lane];
+    double sum = first[0];
+#pragma unroll 4
+    for (int y = 1; y < simt.Shared().tile.line_lanes; ++y) sum += first[y * lanes];
+    if (column < columns) slot[column] = sum;
+  }
+  simt.Sync();  // before the next one writes
+}
+
+template <class Simt, BaseUpdate kBase, DeviationMode kMode, int kWidth>
+FTP_DEVICE void DeviateColumns(const Simt& simt, const StepConstants& constants,
+                               const VariableRecord& record, int64_t chunk) {
+  constexpr bool kRejoin = kMode == DeviationMode::kRejoin;
+  const DevicePartition& p = record.partition;
+  const TileRange& range = simt.Shared().tile;
+  if (simt.Thread() == 0) simt.Shared().tile = ChunkTile(p, chunk);
+  simt.Sync();
+  const TilePlace place = PlaceInTile(simt, p);
+  double h = 0.0;
+#pragma unroll 1
+  for (int tile = 0; tile < range.columns; tile += p.lanes * kWidth) {
+    const int column = tile + place.lane * kWidth;
+    double c[kWidth] = {};
+    double d[kRejoin ? kWidth : 1] = {};
+    double gd[kRejoin ? kWidth : 1] = {};
+    if (place.line_lane < range.line_lanes && column < range.columns) {
+      Pack<kWidth> ratio{};
+      Pack<kWidth> inverse_norm{};
+      if constexpr (kMode == DeviationMode::kContinue) {
+        const float gamma = record.constraint[0];
+#pragma unroll
+        for (int i = 0; i < kWidth; ++i) {
+          const float norm = record.norms[RowOfColumn(p, range.first_column + column + i)];
+          ratio.e[i] = ProjectRatio(gamma, norm);
+          inverse_norm.e[i] = 1.0f / norm;
+        }
+      }
+      Span span = {range.first_index + column + place.line_lane * p.columns, 0, kWidth};
+#pragma unroll 1
+      for (int line = place.line_lane; line < range.lines; line += range.line_lanes) {
+        const PackTerms<kWidth> terms = DeviatePack<Simt, kBase, kMode, kWidth>(
+            simt, constants, record, span, ratio, inverse_norm);
+        span.index += range.line_lanes * p.columns;
+#pragma unroll
+        for (int i = 0; i < kWidth; ++i) {
+          c[i] += static_cast<double>(terms.c.e[i]);
+          if constexpr (kMode == DeviationMode::kContinue) h += static_cast<double>(terms.gd.e[i]);
+          if constexpr (kRejoin) {
+            d[i] += static_cast<double>(terms.d.e[i]);
+            gd[i] += static_cast<double>(terms.gd.e[i]);
+          }
+        }
+      }
+    }
+    double* const slot = record.partials() + range.stripe * p.columns + range.first_column + tile;
+    const int columns = range.columns - tile;
+    StoreColumnSums<Simt, kWidth>(simt, p.lanes, columns, c, slot);
+    if constexpr (kRejoin) {
+      StoreColumnSums<Simt, kWidth>(simt, p.lanes, columns, d, slot + p.plane());
+      StoreColumnSums<Simt, kWidth>(simt, p.lanes, columns, gd, slot + 2 * p.plane());
+    }
+  }
+  if constexpr (kMode == DeviationMode::kContinue) h = BlockSum(simt, h);
+  if (simt.Thread() == 0) record.chunk_h()[chunk] = h;
+}
+
+template <class Simt, int kWidth>
+FTP_DEVICE void ProjectColumns(const Simt& simt, const VariableRecord& record, int64_t chunk) {
+  const DevicePartition& p = record.partition;
+  const TileRange& range = simt.Shared().tile;
+  if (simt.Thread() == 0) simt.Shared().tile = ChunkTile(p, chunk);
+  simt.Sync();
+  const TilePlace place = PlaceInTile(simt, p);
+  const float gamma = record.constraint[0];
+#pragma unroll 1
+  for (int tile = 0; tile < range.columns; tile += p.lanes * kWidth) {
+    const int column = tile + place.lane * kWidth;
+    if (place.line_lane >= range.line_lanes || column >= range.columns) continue;
+    Pack<kWidth> ratio;
+#pragma unroll
+    for (int i = 0; i < kWidth; ++i) {
+      ratio.e[i] =
+          ProjectRatio(gamma, record.norms[RowOfColumn(p, range.first_column + column + i)]);
+    }
+    Span span = {range.first_index + column + place.line_lane * p.columns, 0, kWidth};
+#pragma unroll 2
+    for (int line = place.line_lane; line < range.lines; line += range.line_lanes) {
+      ProjectPack<Simt, kWidth>(simt, record, span, ratio);
+      span.index += range.line_lanes * p.columns;
+    }
+  }
+}
+
+}  // namespace tfjs_ftp
+
+#endif  // TFJS_FTP_KERNELS_CUDA_WALK_COLUMNS_CUH_

@@ -1,0 +1,125 @@
+// Both passes over rows whose elements lie in runs of some length: whole rows a chunk (kRows: up to
+// a warp a row) or pieces of long rows (kPieces: the whole block on one piece).
+#ifndef TFJS_FTP_KERNELS_CUDA_WALK_ROWS_CUH_
+#define TFJS_FTP_KERNELS_CUDA_WALK_ROWS_CUH_
+
+#include "elements.cuh"
+#include "reduce.cuh"
+
+namespace tfjs_ftp {
+
+struct RowSums {
+  double c;
+  double gd;
+  double d;
+};
+
+// Pass 1 over a row's slots from first_slot + lane on, every `lanes`-th; adds to this thread's
+// sums.
+template <class Simt, BaseUpdate kBase, DeviationMode kMode>
+FTP_DEVICE void DeviateSlots(const Simt& simt, const StepConstants& constants,
+                             const VariableRecord& record, int64_t row, int lane, RowSums* sums) {
+  const RowsPlace& place = simt.Shared().rows;
+  Pack<kPackWidth> ratio{};
+  Pack<kPackWidth> inverse_norm{};
+  if constexpr (kMode == DeviationMode::kContinue) {
+    const float norm = record.norms[row];
+    ratio = Fill<kPackWidth>(ProjectRatio(record.constraint[0], norm));
+    inverse_norm = Fill<kPackWidth>(1.0f / norm);
+  }
+  // Not unrolled: a pack's loads alone keep memory busy, and registers are scarce.
+#pragma unroll 1
+  for (int slot = lane; slot < place.slots; slot += place.lanes) {
+    const Span span = RowSpan(record.partition, row, place.first_slot + slot);
+    if (span.empty()) continue;
+    const PackTerms<kPackWidth> terms = DeviatePack<Simt, kBase, kMode, kPackWidth>(
+        simt, constants, record, span, ratio, inverse_norm);
+#pragma unroll
+    for (int i = 0; i < kPackWidth; ++i) {
+      sums->c += static_cast<double>(terms.c.e[i]);
+      if constexpr (kMode != DeviationMode::kFirst) sums->gd += static_cast<double>(terms.gd.e[i]);
+      if constexpr (kMode == DeviationMode::kRejoin) sums->d += static_cast<double>(terms.d.e[i]);
+    }
+  }
+}
+
+// Pass 1 over a chunk. Of whole rows it finishes the norms and leaves the largest one; of a piece
+// it leaves the sums for the finish. Either way it leaves the chunk's share of the hyper-gradient.
+template <class Simt, BaseUpdate kBase, DeviationMode kMode>
+FTP_DEVICE void DeviateRows(const Simt& simt, const StepConstants& constants,
+                            const VariableRecord& record, int64_t chunk) {
+  if (simt.Thread() == 0) simt.Shared().rows = ChunkRows(record.partition, chunk);
+  simt.Sync();
+  const RowsPlace& place = simt.Shared().rows;
+  const int lanes = place.lanes;
+  const int lane = simt.Thread() % lanes;
+  const bool piece = record.partition.walk == DeviceWalk::kPieces;
+  double h = 0.0;
+  float max_norm = 0.0f;
+  RowSums sums = {0.0, 0.0, 0.0};
+  // All threads go round equally often: lanes of a warp are added up together.
+#pragma unroll 1
+  for (int base = 0; base < place.rows; base += kBlockThreads / lanes) {
+    const bool active = base + simt.Thread() / lanes < place.rows;
+    const int64_t row = place.first_row + base + simt.Thread() / lanes;
+    if constexpr (kMode == DeviationMode::kRejoin) sums.gd = 0.0;
+    sums.c = 0.0;
+    sums.d = 0.0;
+    if (active) DeviateSlots<Simt, kBase, kMode>(simt, constants, record, row, lane, &sums);
+    if (piece) break;  // the one row of all threads
+    const double c = simt.LaneSum(sums.c, lanes);
+    if constexpr (kMode == DeviationMode::kRejoin) {
+      const double d = simt.LaneSum(sums.d, lanes);
+      const double gd = simt.LaneSum(sums.gd, lanes);
+      if (active && lane == 0) h += gd / (d + kNormEpsilon);
+    }
+    if (active && lane == 0) {
+      const float norm = static_cast<float>(c + kNormEpsilon);
+      record.norms[row] = norm;  // every lane has used the old one: its sum has been added
+      max_norm = MaxNorm(max_norm, norm);
+    }
+  }
+  if constexpr (kMode == DeviationMode::kContinue) h = sums.gd;
+  if constexpr (kMode != DeviationMode::kFirst) h = BlockSum(simt, h);
+  if (!piece) max_norm = BlockMaxNorm(simt, max_norm);
+  if (simt.Thread() == 0) {
+    record.chunk_h()[chunk] = h;
+    record.chunk_max()[chunk] = max_norm;
+  }
+  if (!piece) return;
+  double* const partials = record.partials();
+  const int64_t plane = record.partition.plane();
+  const double c = BlockSum(simt, sums.c);
+  if (simt.Thread() == 0) partials[chunk] = c;
+  if constexpr (kMode == DeviationMode::kRejoin) {
+    const double d = BlockSum(simt, sums.d);
+    const double gd = BlockSum(simt, sums.gd);
+    if (simt.Thread() == 0) {
+      partials[plane + chunk] = d;
+      partials[2 * plane + chunk] = gd;
+    }
+  }
+}
+
+// Pass 2 over a chunk.
+template <class Simt>
+FTP_DEVICE void ProjectRows(const Simt& simt, const VariableRecord& record, int64_t chunk) {
+  if (simt.Thread() == 0) simt.Shared().rows = ChunkRows(record.partition, chunk);
+  simt.Sync();
+  const RowsPlace& place = simt.Shared().rows;
+  const int lanes = place.lanes;
+  const float gamma = record.constraint[0];
+  for (int i = simt.Thread() / lanes; i < place.rows; i += kBlockThreads / lanes) {
+    const int64_t row = place.first_row + i;
+    const Pack<kPackWidth> ratio = Fill<kPackWidth>(ProjectRatio(gamma, record.norms[row]));
+#pragma unroll 2
+    for (int slot = simt.Thread() % lanes; slot < place.slots; slot += lanes) {
+      const Span span = RowSpan(record.partition, row, place.first_slot + slot);
+      if (!span.empty()) ProjectPack<Simt, kPackWidth>(simt, record, span, ratio);
+    }
+  }
+}
+
+}  // namespace tfjs_ftp
+
+#endif  // TFJS_FTP_KERNELS_CUDA_WALK_ROWS_CUH_

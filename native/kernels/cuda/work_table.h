@@ -1,0 +1,150 @@
+// The table that a CUDA step works from: one record a variable, and lists of items (record, chunk)
+// that say which block does what. Built on the host in one piece of memory, copied to the device in
+// front of the kernels, so that a step of a whole model is one copy and a few launches.
+//
+//   table     header | progress (records) | records | items | finish items | fused items
+//   scratch   table, then the sums that blocks leave for one another (not copied, not cleared)
+//
+// The header's flag and all counters get their first values with the copy: no kernel has to clear
+// anything. No CUDA header is needed here; native/test runs all of it on the host.
+#ifndef TFJS_FTP_KERNELS_CUDA_WORK_TABLE_H_
+#define TFJS_FTP_KERNELS_CUDA_WORK_TABLE_H_
+
+#include <cstdint>
+
+#include "../deviation_mode.h"
+#include "../ftp_kernels.h"
+#include "../ftp_math.h"
+#include "device_partition.h"
+#include "launch_step.h"
+
+namespace tfjs_ftp {
+
+// At the very start of the scratch memory (kFlagOffset in launch_step.h).
+struct TableHeader {
+  int32_t non_finite;  // least index of a variable with a non-finite gradient, or kNoVariable
+  int32_t next_item;   // first fused item that no block has taken
+  int32_t unused[2];
+};
+
+// How far the blocks have come with one variable.
+struct Progress {
+  int32_t arrived;   // chunks through pass 1 (one-launch version)
+  int32_t finished;  // groups through the finish
+  int32_t ready;     // 1 from when norms and gamma of this step are stored (one-launch version)
+  int32_t unused;
+};
+
+struct VariableRecord {
+  const float* weights;
+  const float* gradient;
+  float* output;
+  // Sections of the state, null where there are none.
+  float* anchor;
+  float* deviation;
+  float* m;
+  float* v;
+  float* vmax;
+  float* momentum;
+  float* norms;       // pass 1 reads n_{t-1}; n_t is there before pass 2
+  float* constraint;  // gamma, its two moments, hyper-gradient
+  // chunk_h (chunks) | chunk_max (chunks) | group_h (groups) | group_max (groups) | partials
+  double* sums;
+  double bias1;  // of the constraint: 1 - beta1^t
+  double bias2;
+  float step_size;  // of AdamW with this variable's n
+  float inverse_sqrt_bias2;
+  int32_t index;  // in the caller's list
+  DeviationMode mode;
+  bool excluded;
+  bool first_update;  // n = 1
+  bool aligned;       // every buffer starts at a multiple of 16 bytes
+  DevicePartition partition;
+
+  FTP_MEMBER double* chunk_h() const { return sums; }
+  FTP_MEMBER double* chunk_max() const { return sums + partition.chunks; }
+  FTP_MEMBER double* group_h() const { return sums + 2 * partition.chunks; }
+  FTP_MEMBER double* group_max() const { return group_h() + partition.groups; }
+  FTP_MEMBER double* partials() const { return group_max() + partition.groups; }
+};
+
+// A chunk of a record, or a group of its rows.
+struct WorkItem {
+  int32_t record;
+  int32_t part;
+};
+
+enum class FusedPhase : int32_t {
+  kWhole,    // a variable of one chunk, or a chunk of an excluded one: everything at once
+  kDeviate,  // pass 1 of a chunk
+  kFinish,   // norms of a group of rows; the last group updates gamma
+  kProject,  // pass 2 of a chunk
+};
+
+struct FusedItem {
+  int32_t record;
+  int32_t part;
+  FusedPhase phase;
+};
+
+// What all variables share; a kernel argument, so it lies in constant memory.
+struct StepConstants {
+  AdamWScalars adamw;  // step_size and inverse_sqrt_bias2 are the record's
+  SgdScalars sgd;
+  double k;
+  double constraint_learning_rate;
+  double constraint_beta1;
+  double constraint_beta2;
+  bool amsgrad;
+  bool momentum_slot;
+  bool nesterov;
+  bool decays;
+};
+
+// The argument of every kernel.
+struct StepArgs {
+  StepConstants constants;
+  TableHeader* header;
+  Progress* progress;
+  const VariableRecord* records;
+  const WorkItem* items;  // chunks, those of projected variables first
+  const WorkItem* finish_items;
+  const FusedItem* fused_items;
+  int32_t item_count;
+  int32_t projected_count;  // items of projected variables
+  int32_t finish_count;
+  int32_t fused_count;
+};
+
+// Sizes of a table and byte offsets of its parts.
+struct TableShape {
+  StepStatus status = StepStatus::kOk;
+  int64_t variable = -1;  // that the status speaks of
+  int64_t records = 0;
+  int64_t items = 0;
+  int64_t projected_items = 0;
+  int64_t finish_items = 0;
+  int64_t fused_items = 0;  // 0 for the baseline
+  int64_t sums = 0;         // doubles
+  int64_t progress_at = 0;
+  int64_t records_at = 0;
+  int64_t items_at = 0;
+  int64_t finish_at = 0;
+  int64_t fused_at = 0;
+  int64_t table_bytes = 0;
+  int64_t scratch_bytes = 0;
+};
+
+TableShape MeasureTable(const StepOptions& options, const VariableStep* variables, int64_t count,
+                        const CudaTuning& tuning);
+
+// Writes the table to `host`, with the addresses it will have at `device`, and returns the argument
+// of the kernels. `resident_blocks`: of the one-launch version, how many items are in work at a
+// time.
+StepArgs BuildTable(const StepOptions& options, const VariableStep* variables, int64_t count,
+                    const CudaTuning& tuning, const TableShape& shape, int64_t resident_blocks,
+                    void* host, void* device);
+
+}  // namespace tfjs_ftp
+
+#endif  // TFJS_FTP_KERNELS_CUDA_WORK_TABLE_H_
