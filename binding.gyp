@@ -1,5 +1,6 @@
 # Build for `npm install` without a prebuild, and for prebuildify. Flags and sources as in
-# CMakeLists.txt, which is the developer's build.
+# CMakeLists.txt, which is the developer's build. CPU only: CUDA kernels are built by CMakeLists.txt
+# (`npm run build:addon` where nvcc is found), gyp knows nothing of nvcc.
 {
   'variables': {
     'x86%': '<!(node -p "process.arch === \'x64\' && process.platform !== \'win32\' ? 1 : 0")',
@@ -52,6 +53,7 @@
         'native/kernels/cpu/thread_pool.cc',
         'native/op/ftp_ops.cc',
         'native/op/op_context.cc',
+        'native/op/state_inputs.cc',
         'native/op/state_ops_cpu.cc',
         'native/op/step_inputs.cc',
         'native/op/step_op_cpu.cc',

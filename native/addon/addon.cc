@@ -11,6 +11,9 @@
 #include "../kernels/plan.h"
 #include "../kernels/state_layout.h"
 #include "../op/ftp_ops.h"
+#if defined(TFJS_FTP_HAVE_CUDA)
+#include "../kernels/cuda/cuda_device.h"
+#endif
 #include "pin_library.h"
 
 #ifndef TFJS_FTP_VERSION
@@ -40,10 +43,50 @@ const char* Compiler() {
 
 Napi::Value BuildInfo(const Napi::CallbackInfo& info) {
   Napi::Object result = Napi::Object::New(info.Env());
+#if defined(TFJS_FTP_HAVE_CUDA)
+  result.Set("cuda", Napi::Boolean::New(info.Env(), true));
+#else
   result.Set("cuda", Napi::Boolean::New(info.Env(), false));
+#endif
   result.Set("simd", CpuSimdName());
   result.Set("threads", CpuDefaultThreads());
   result.Set("compiler", Compiler());
+  return result;
+}
+
+#if defined(TFJS_FTP_HAVE_CUDA)
+// "13.0" from CUDA's 13000.
+std::string CudaVersion(int version) {
+  return std::to_string(version / 1000) + "." + std::to_string(version % 1000 / 10);
+}
+#endif
+
+// cudaInfo() -> {built, available, runtime?, driver?, devices, reason?}; never throws.
+Napi::Value CudaInfoOf(const Napi::CallbackInfo& info) {
+  Napi::Env env = info.Env();
+  Napi::Object result = Napi::Object::New(env);
+  Napi::Array devices = Napi::Array::New(env);
+  result.Set("devices", devices);
+#if defined(TFJS_FTP_HAVE_CUDA)
+  const CudaInfo& cuda = QueryCuda();
+  result.Set("built", true);
+  result.Set("available", cuda.available);
+  result.Set("runtime", CudaVersion(cuda.runtime));
+  if (cuda.driver > 0) result.Set("driver", CudaVersion(cuda.driver));
+  if (!cuda.reason.empty()) result.Set("reason", cuda.reason);
+  for (size_t i = 0; i < cuda.devices.size(); ++i) {
+    const CudaDevice& found = cuda.devices[i];
+    Napi::Object device = Napi::Object::New(env);
+    device.Set("name", found.name);
+    device.Set("capability", std::to_string(found.major) + "." + std::to_string(found.minor));
+    device.Set("memory", Napi::Number::New(env, found.memory_bytes));
+    devices.Set(static_cast<uint32_t>(i), device);
+  }
+#else
+  result.Set("built", false);
+  result.Set("available", false);
+  result.Set("reason", "this addon was built without CUDA");
+#endif
   return result;
 }
 
@@ -221,6 +264,7 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
   PinThisLibrary();
   exports.Set("version", TFJS_FTP_VERSION);
   exports.Set("buildInfo", Napi::Function::New<BuildInfo>(env, "buildInfo"));
+  exports.Set("cudaInfo", Napi::Function::New<CudaInfoOf>(env, "cudaInfo"));
   exports.Set("stateLayout", Napi::Function::New<StateLayoutOf>(env, "stateLayout"));
   exports.Set("adviseState", Napi::Function::New<AdviseState>(env, "adviseState"));
   exports.Set("step", Napi::Function::New<Step>(env, "step"));

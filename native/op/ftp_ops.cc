@@ -1,14 +1,26 @@
 #include "ftp_ops.h"
 
+#include <cstring>
 #include <mutex>
 
 #include "op_context.h"
 #include "ops_cpu.h"
+#if defined(TFJS_FTP_HAVE_CUDA)
+#include "../kernels/cuda/cuda_device.h"
+#include "ops_gpu.h"
+#endif
 
 namespace tfjs_ftp {
 namespace {
 
 TfApi g_api;
+
+#if defined(TFJS_FTP_HAVE_CUDA)
+#define TFJS_FTP_GPU(function) function
+StreamOrder g_stream_order = StreamOrder::kSynchronize;
+#else
+#define TFJS_FTP_GPU(function) nullptr
+#endif
 
 struct OpDefinition {
   const char* name;
@@ -17,29 +29,39 @@ struct OpDefinition {
   std::vector<const char*> attrs;
   std::vector<const char*> host_memory;  // arguments that stay in host memory on a GPU
   TfComputeFunction compute_cpu;
+  TfComputeFunction compute_gpu;  // null in a build without CUDA
 };
 
 const std::vector<OpDefinition>& Definitions() {
   static const std::vector<OpDefinition> definitions = {
-      {"TfjsFtpAllocate", {"spec: int32"}, {"state: float"}, {}, {"spec"}, ComputeAllocateCpu},
+      {"TfjsFtpAllocate",
+       {"spec: int32"},
+       {"state: float"},
+       {},
+       {"spec"},
+       ComputeAllocateCpu,
+       TFJS_FTP_GPU(ComputeAllocateGpu)},
       {"TfjsFtpRead",
        {"state: float", "range: int32"},
        {"values: float"},
        {},
        {"range"},
-       ComputeReadCpu},
+       ComputeReadCpu,
+       TFJS_FTP_GPU(ComputeReadGpu)},
       {"TfjsFtpWrite",
        {"state: float", "values: float", "offset: int32"},
        {"done: int32"},
        {},
        {"offset", "done"},
-       ComputeWriteCpu},
+       ComputeWriteCpu,
+       TFJS_FTP_GPU(ComputeWriteGpu)},
       {"TfjsFtpStep",
        {"plan: int32", "states: N * float", "weights: N * float", "gradients: N * float"},
        {"outputs: N * float"},
        {"N: int >= 1"},
        {"plan"},
-       ComputeStepCpu},
+       ComputeStepCpu,
+       TFJS_FTP_GPU(ComputeStepGpu)},
   };
   return definitions;
 }
@@ -49,9 +71,27 @@ void UnknownShape(TF_ShapeInferenceContext* context, TF_Status* status) {
   g_api.ShapeInferenceContextSetUnknownShape(context, status);
 }
 
-// Registers one op; "" or what went wrong. An op that exists already (a second copy of the addon in
-// this process) is fine.
-std::string RegisterOp(const OpDefinition& definition) {
+// Registers a kernel of an op; "" or what went wrong.
+std::string RegisterKernel(const OpDefinition& definition, const char* device,
+                           TfComputeFunction compute) {
+  TF_KernelBuilder* kernel =
+      g_api.NewKernelBuilder(definition.name, device, nullptr, compute, nullptr);
+  if (std::strcmp(device, "GPU") == 0) {
+    for (const char* argument : definition.host_memory) {
+      g_api.KernelBuilder_HostMemory(kernel, argument);
+    }
+  }
+  TF_Status* status = g_api.NewStatus();
+  const std::string name = std::string(definition.name) + device;
+  g_api.RegisterKernelBuilder(name.c_str(), kernel, status);  // takes the builder
+  const std::string wrong = g_api.GetCode(status) == kTfOk ? "" : g_api.Message(status);
+  g_api.DeleteStatus(status);
+  return wrong;
+}
+
+// Registers one op and its kernels, that for GPUs if `gpu`; "" or what went wrong. An op that
+// exists already (a second copy of the addon in this process) is fine.
+std::string RegisterOp(const OpDefinition& definition, bool gpu) {
   TF_OpDefinitionBuilder* builder = g_api.NewOpDefinitionBuilder(definition.name);
   for (const char* attr : definition.attrs) g_api.OpDefinitionBuilderAddAttr(builder, attr);
   for (const char* input : definition.inputs) g_api.OpDefinitionBuilderAddInput(builder, input);
@@ -61,24 +101,22 @@ std::string RegisterOp(const OpDefinition& definition) {
   g_api.OpDefinitionBuilderSetShapeInferenceFunction(builder, UnknownShape);
   TF_Status* status = g_api.NewStatus();
   g_api.RegisterOpDefinition(builder, status);  // takes the builder
-  std::string wrong;
   const int code = g_api.GetCode(status);
-  if (code == kTfOk) {
-    TF_KernelBuilder* kernel =
-        g_api.NewKernelBuilder(definition.name, "CPU", nullptr, definition.compute_cpu, nullptr);
-    const std::string kernel_name = std::string(definition.name) + "Cpu";
-    g_api.RegisterKernelBuilder(kernel_name.c_str(), kernel, status);  // takes the builder
-    if (g_api.GetCode(status) != kTfOk) wrong = g_api.Message(status);
-  } else if (code != kTfAlreadyExists) {
-    wrong = g_api.Message(status);
-  }
+  std::string wrong = code == kTfOk || code == kTfAlreadyExists ? "" : g_api.Message(status);
   g_api.DeleteStatus(status);
+  if (code != kTfOk) return wrong;
+  wrong = RegisterKernel(definition, "CPU", definition.compute_cpu);
+  if (wrong.empty() && gpu) wrong = RegisterKernel(definition, "GPU", definition.compute_gpu);
   return wrong;
 }
 
 }  // namespace
 
 const TfApi& Tf() { return g_api; }
+
+#if defined(TFJS_FTP_HAVE_CUDA)
+StreamOrder GpuStreamOrder() { return g_stream_order; }
+#endif
 
 TensorFlowState RegisterTensorFlowOps(const std::vector<std::string>& paths) {
   static std::mutex mutex;
@@ -87,14 +125,20 @@ TensorFlowState RegisterTensorFlowOps(const std::vector<std::string>& paths) {
   if (state.registered) return state;
   state.lookup = LookUpTensorFlow(paths, &g_api);
   if (!state.lookup.found || !state.lookup.missing.empty()) return state;
+  bool gpu = false;
+#if defined(TFJS_FTP_HAVE_CUDA)
+  gpu = QueryCuda().available;
+  g_stream_order = ChooseStreamOrder(state.lookup.version);
+#endif
   for (const OpDefinition& definition : Definitions()) {
-    const std::string wrong = RegisterOp(definition);
+    const std::string wrong = RegisterOp(definition, gpu);
     if (!wrong.empty()) {
       state.lookup.reason = std::string("TensorFlow refused ") + definition.name + ": " + wrong;
       return state;
     }
   }
   state.registered = true;
+  state.gpu = gpu;
   return state;
 }
 

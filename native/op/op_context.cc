@@ -50,6 +50,19 @@ TF_Tensor* OpContext::Int32Output(int index, const std::vector<int64_t>& shape) 
   return Output(index, kTfInt32, sizeof(int32_t), shape);
 }
 
+void* OpContext::Scratch(int64_t bytes) {
+  if (!ok_) return nullptr;
+  const int64_t count = (bytes + 3) / static_cast<int64_t>(sizeof(float));
+  TfAllocatorAttributes attributes = {kTfAllocatorAttributesSize, 0};
+  TF_Tensor* tensor = Tf().AllocateTemp(context_, kTfFloat, &count, 1, &attributes, status_);
+  if (tensor != nullptr) tensors_.push_back(tensor);
+  Check();
+  if (ok_ && tensor == nullptr) {
+    Fail(kTfResourceExhausted, "TensorFlow allocated no memory for the sums of the step");
+  }
+  return ok_ ? Tf().TensorData(tensor) : nullptr;
+}
+
 void* OpContext::TypedInput(int index, int dtype, int64_t* count) {
   TF_Tensor* tensor = Input(index);
   if (tensor == nullptr) return nullptr;

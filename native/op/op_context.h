@@ -30,6 +30,9 @@ class OpContext {
   TF_Tensor* FloatOutput(int index, const std::vector<int64_t>& shape);
   TF_Tensor* Int32Output(int index, const std::vector<int64_t>& shape);
 
+  // Memory of the op's device for the time of the call, at least `bytes`; null after a failure.
+  void* Scratch(int64_t bytes);
+
   // Data of an input of the given type, null after a failure. `count` receives its elements.
   const int32_t* Int32Input(int index, int64_t* count);
   const float* FloatInput(int index, int64_t* count);

@@ -31,6 +31,13 @@ constexpr int kTfInternal = 13;
 constexpr int kTfFloat = 1;
 constexpr int kTfInt32 = 3;
 
+// TF_AllocatorAttributes (kernels.h): its size up to and with on_host, as TensorFlow counts it.
+struct TfAllocatorAttributes {
+  size_t struct_size;
+  unsigned char on_host;
+};
+constexpr size_t kTfAllocatorAttributesSize = sizeof(size_t) + 1;
+
 using TfComputeFunction = void (*)(void* kernel, TF_OpKernelContext* context);
 
 // X(result, name, arguments)
@@ -59,6 +66,9 @@ using TfComputeFunction = void (*)(void* kernel, TF_OpKernelContext* context);
   X(void, GetInput, (TF_OpKernelContext*, int, TF_Tensor**, TF_Status*))                         \
   X(TF_Tensor*, AllocateOutput,                                                                  \
     (TF_OpKernelContext*, int index, int dtype, const int64_t* dims, int num_dims, size_t bytes, \
+     TF_Status*))                                                                                \
+  X(TF_Tensor*, AllocateTemp,                                                                    \
+    (TF_OpKernelContext*, int dtype, const int64_t* dims, int num_dims, TfAllocatorAttributes*,  \
      TF_Status*))                                                                                \
   X(void, OpKernelContext_Failure, (TF_OpKernelContext*, TF_Status*))                            \
   X(int, TensorType, (const TF_Tensor*))                                                         \

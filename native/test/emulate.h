@@ -7,6 +7,7 @@
 #include <cstring>
 #include <memory>
 
+#include "../kernels/cpu/float_mode.h"
 #include "../kernels/cuda/fused.cuh"
 #include "../kernels/cuda/items.cuh"
 #include "simt_host.h"
@@ -37,6 +38,7 @@ void EmulatePasses(const StepArgs& args, const Emulation& emulation) {
 
 inline StepResult EmulateStep(const StepOptions& options, const VariableStep* variables,
                               int64_t count, const Emulation& emulation) {
+  const KernelFloatMode float_mode;  // as nvcc is told
   const TableShape shape = MeasureTable(options, variables, count, emulation.tuning);
   if (shape.status != StepStatus::kOk) return {shape.status, shape.variable};
   const size_t table_bytes = static_cast<size_t>(shape.table_bytes);

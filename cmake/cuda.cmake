@@ -1,0 +1,80 @@
+# CUDA kernels, where nvcc is found. Defines TFJS_FTP_HAVE_CUDA and, with it, the library tfjs_ftp_cuda.
+#   TFJS_FTP_CUDA        AUTO (the default): with CUDA if there is an nvcc; ON: an error if there is none; OFF
+#   TFJS_FTP_CUDA_ARCHS  architectures as CMAKE_CUDA_ARCHITECTURES has them, e.g. "90" for a quick build;
+#                        empty: all that the toolkit can do from 6.0 on, and PTX for what comes later
+set(TFJS_FTP_CUDA AUTO CACHE STRING "CUDA kernels: AUTO, ON or OFF")
+set_property(CACHE TFJS_FTP_CUDA PROPERTY STRINGS AUTO ON OFF)
+set(TFJS_FTP_CUDA_ARCHS "" CACHE STRING "CUDA architectures; empty: by toolkit version")
+option(TFJS_FTP_CUDA_LINEINFO "Source lines in the kernels, for profilers" OFF)
+
+set(TFJS_FTP_HAVE_CUDA OFF)
+if(NOT TFJS_FTP_CUDA STREQUAL "OFF")
+  # nvcc is often installed but not on the PATH.
+  if(NOT CMAKE_CUDA_COMPILER AND NOT DEFINED ENV{CUDACXX})
+    find_program(TFJS_FTP_NVCC nvcc
+      HINTS ENV CUDA_HOME ENV CUDA_PATH /usr/local/cuda PATH_SUFFIXES bin)
+    if(TFJS_FTP_NVCC)
+      set(CMAKE_CUDA_COMPILER ${TFJS_FTP_NVCC})
+    endif()
+  endif()
+  include(CheckLanguage)
+  check_language(CUDA)
+  if(CMAKE_CUDA_COMPILER)
+    set(TFJS_FTP_HAVE_CUDA ON)
+  elseif(TFJS_FTP_CUDA STREQUAL "ON")
+    message(FATAL_ERROR "TFJS_FTP_CUDA is ON, but no CUDA compiler was found: put nvcc on the PATH or set CUDA_HOME")
+  else()
+    message(STATUS "tfjs-ftp: no nvcc found, building without CUDA kernels")
+  endif()
+endif()
+if(NOT TFJS_FTP_HAVE_CUDA)
+  return()
+endif()
+
+enable_language(CUDA)
+find_package(CUDAToolkit REQUIRED)
+if(CMAKE_CUDA_COMPILER_VERSION VERSION_LESS 11.8)
+  message(FATAL_ERROR "CUDA ${CMAKE_CUDA_COMPILER_VERSION} is too old: tfjs-ftp takes 11.8 or newer "
+    "(or -DTFJS_FTP_CUDA=OFF)")
+endif()
+
+set(archs ${TFJS_FTP_CUDA_ARCHS})
+if(NOT archs)
+  # 13 dropped what comes before 7.5; 12.8 brought 10.0 and 12.0.
+  if(CMAKE_CUDA_COMPILER_VERSION VERSION_GREATER_EQUAL 13)
+    set(archs 75-real 80-real 86-real 89-real 90-real 100-real 120)
+  elseif(CMAKE_CUDA_COMPILER_VERSION VERSION_GREATER_EQUAL 12.8)
+    set(archs 60-real 70-real 75-real 80-real 86-real 89-real 90-real 100-real 120)
+  else()
+    set(archs 60-real 70-real 75-real 80-real 86-real 89-real 90)
+  endif()
+endif()
+message(STATUS "tfjs-ftp: CUDA ${CMAKE_CUDA_COMPILER_VERSION}, architectures ${archs}")
+
+add_library(tfjs_ftp_cuda STATIC
+  native/kernels/cuda/cuda_device.cc
+  native/kernels/cuda/fused_kernel.cu
+  native/kernels/cuda/launch_step.cc
+  native/kernels/cuda/pinned_ring.cc
+  native/kernels/cuda/step_kernels.cu
+  native/kernels/cuda/work_table.cc)
+set_target_properties(tfjs_ftp_cuda PROPERTIES
+  CUDA_ARCHITECTURES "${archs}"
+  CUDA_STANDARD 17
+  CUDA_STANDARD_REQUIRED ON
+  CUDA_VISIBILITY_PRESET hidden)
+# As on the CPU: no fused multiply-add, division and square root rounded as IEEE 754 says, subnormal numbers
+# are zero (ftp_math.h, cpu/float_mode.h).
+set(TFJS_FTP_CUDA_OPTIONS --fmad=false --prec-div=true --prec-sqrt=true --ftz=true
+  --Werror=all-warnings -Xcompiler=-Wall,-Wextra)
+if(TFJS_FTP_CUDA_LINEINFO)
+  list(APPEND TFJS_FTP_CUDA_OPTIONS -lineinfo)
+endif()
+# Registers, spills and stack frames of every kernel go to the build's output; `npm run check:ptxas` reads it.
+option(TFJS_FTP_PTXAS_REPORT "Print what ptxas says of every kernel" OFF)
+if(TFJS_FTP_PTXAS_REPORT)
+  list(APPEND TFJS_FTP_CUDA_OPTIONS -Xptxas=-v)
+endif()
+target_compile_options(tfjs_ftp_cuda PRIVATE $<$<COMPILE_LANGUAGE:CUDA>:${TFJS_FTP_CUDA_OPTIONS}>)
+target_link_libraries(tfjs_ftp_cuda PUBLIC CUDA::cudart_static PRIVATE tfjs_ftp_flags)
+target_compile_definitions(tfjs_ftp_cuda PUBLIC TFJS_FTP_HAVE_CUDA)
