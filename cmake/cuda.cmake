@@ -2,10 +2,20 @@
 #   TFJS_FTP_CUDA        AUTO (the default): with CUDA if there is an nvcc; ON: an error if there is none; OFF
 #   TFJS_FTP_CUDA_ARCHS  architectures as CMAKE_CUDA_ARCHITECTURES has them, e.g. "90" for a quick build;
 #                        empty: all that the toolkit can do from 6.0 on, and PTX for what comes later
-set(TFJS_FTP_CUDA AUTO CACHE STRING "CUDA kernels: AUTO, ON or OFF")
+# Both may be set as environment variables of these names for builds that npm drives.
+set(tfjs_ftp_cuda_default AUTO)
+if(DEFINED ENV{TFJS_FTP_CUDA})
+  set(tfjs_ftp_cuda_default "$ENV{TFJS_FTP_CUDA}")
+endif()
+set(TFJS_FTP_CUDA "${tfjs_ftp_cuda_default}" CACHE STRING "CUDA kernels: AUTO, ON or OFF")
 set_property(CACHE TFJS_FTP_CUDA PROPERTY STRINGS AUTO ON OFF)
-set(TFJS_FTP_CUDA_ARCHS "" CACHE STRING "CUDA architectures; empty: by toolkit version")
+set(TFJS_FTP_CUDA_ARCHS "$ENV{TFJS_FTP_CUDA_ARCHS}"
+  CACHE STRING "CUDA architectures; empty: by toolkit version")
 option(TFJS_FTP_CUDA_LINEINFO "Source lines in the kernels, for profilers" OFF)
+
+if(NOT TFJS_FTP_CUDA MATCHES "^(AUTO|ON|OFF)$")
+  message(FATAL_ERROR "TFJS_FTP_CUDA must be AUTO, ON or OFF, got '${TFJS_FTP_CUDA}'")
+endif()
 
 set(TFJS_FTP_HAVE_CUDA OFF)
 if(NOT TFJS_FTP_CUDA STREQUAL "OFF")

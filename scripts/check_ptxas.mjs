@@ -12,7 +12,7 @@ const BUILD = 'build-ptxas';
 const EXPECTED_KERNELS = 9;
 
 /** One entry a kernel and architecture, from the output of `nvcc -Xptxas -v`. */
-export function parsePtxas(text) {
+function parsePtxas(text) {
   const kernels = [];
   let current = null;
   for (const line of text.split('\n')) {
@@ -33,7 +33,7 @@ export function parsePtxas(text) {
 }
 
 /** `deviate_kernel<0>` from a mangled name: the kernel's own name and the base update it is for. */
-export function shortName(mangled) {
+function shortName(mangled) {
   const name = mangled.match(/\d+([a-z]+_kernel)/)?.[1] ?? mangled;
   const base = mangled.match(/BaseUpdateE(\d)/)?.[1];
   return base === undefined ? name : `${name}<${['adamw', 'sgd', 'proposal'][Number(base)]}>`;
@@ -41,8 +41,10 @@ export function shortName(mangled) {
 
 async function command(program, args) {
   const { code, output, missing } = await run(program, args, { cwd: root });
-  if (missing) throw new SetupError(`${program} was not found`, 'Install cmake: sudo apt-get install -y cmake');
-  if (code !== 0) throw new SetupError(`${program} ${args.join(' ')} ended with code ${code}\n${tail(output)}`);
+  if (missing)
+    throw new SetupError(`${program} was not found`, 'Install cmake: sudo apt-get install -y cmake');
+  if (code !== 0)
+    throw new SetupError(`${program} ${args.join(' ')} ended with code ${code}\n${tail(output)}`);
   return output;
 }
 
@@ -80,7 +82,8 @@ async function main() {
   for (const { name, arch, frame, spillStores, spillLoads } of bad) {
     console.error(`${shortName(name)} ${arch}: stack ${frame} B, spills ${spillStores} B / ${spillLoads} B`);
   }
-  if (bad.length > 0) throw new SetupError(`${bad.length} of ${kernels.length} kernels spill or have a stack frame`);
+  if (bad.length > 0)
+    throw new SetupError(`${bad.length} of ${kernels.length} kernels spill or have a stack frame`);
   say(`${kernels.length} kernels for ${found.join(', ')}: no spills, no stack frames (${seconds(start)})`);
 }
 

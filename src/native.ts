@@ -23,6 +23,22 @@ export interface NativeBuildInfo {
   compiler: string;
 }
 
+/** What CUDA finds on this machine. */
+export interface CudaInfo {
+  /** Whether CUDA kernels are part of the addon. */
+  built: boolean;
+  /** Whether there is a device that they run on. */
+  available: boolean;
+  /** CUDA version of the runtime inside the addon, e.g. '13.0'. */
+  runtime?: string;
+  /** Newest CUDA version that the driver supports; absent without a driver. */
+  driver?: string;
+  /** `capability`: compute capability, e.g. '9.0'; `memory` in bytes. */
+  devices: Array<{ name: string; capability: string; memory: number }>;
+  /** Why not available, in words. */
+  reason?: string;
+}
+
 /** What came of looking for TensorFlow in this process and of registering the ops with it. */
 export interface TensorflowStatus {
   /** Whether a libtensorflow is loaded in this process. */
@@ -42,6 +58,8 @@ export interface TensorflowStatus {
 export interface NativeAddon {
   version: string;
   buildInfo(): NativeBuildInfo;
+  /** Asks CUDA, which initialises it where there is a driver. Never throws. */
+  cudaInfo(): CudaInfo;
   /** `base` and `flags` as in the plan; `elements` of the variable; `rows` of its layout. */
   stateLayout(
     base: number,

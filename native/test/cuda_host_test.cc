@@ -202,10 +202,18 @@ StepOptions Variant(int variant) {
   return options;
 }
 
+// Sanitizers take their time: a part of the combinations, every shape among them.
+#if defined(__SANITIZE_ADDRESS__)
+constexpr int kShare = 5;  // of threes and twos, so that both versions and all orders come up
+#else
+constexpr int kShare = 1;
+#endif
+
 void TestOracle() {
   int number = 0;
   for (const Shape& shape : SmallShapes()) {
     for (int variant = 0; variant < kVariants; ++variant, ++number) {
+      if (number % kShare != 0) continue;
       const StepOptions options = Variant(variant);
       Emulation emulation;
       emulation.tuning.chunk_elements = number % 3 == 0 ? 16384 : 1024;
@@ -280,7 +288,10 @@ struct Model {
 
 bool SameBits(const std::vector<std::vector<float>>& a, const std::vector<std::vector<float>>& b) {
   for (size_t i = 0; i < a.size(); ++i) {
-    if (std::memcmp(a[i].data(), b[i].data(), a[i].size() * sizeof(float)) != 0) return false;
+    if (a[i].size() != b[i].size()) return false;
+    if (!a[i].empty() && std::memcmp(a[i].data(), b[i].data(), a[i].size() * sizeof(float)) != 0) {
+      return false;
+    }
   }
   return a.size() == b.size();
 }
@@ -289,6 +300,7 @@ bool SameBits(const std::vector<std::vector<float>>& a, const std::vector<std::v
 // the passes and alignment.
 void TestSameBits() {
   for (const int variant : {0, 4, 6}) {
+    if (kShare > 1 && variant != 4) continue;
     Emulation plain;
     plain.tuning.chunk_elements = 2048;
     const auto expected = Model(Variant(variant), 0).Run(plain, 3);
@@ -320,7 +332,7 @@ void TestNonFinite() {
   for (size_t kind = 0; kind < 3; ++kind) {
     const float bad = bads[kind];
     const std::vector<Shape> shapes = SmallShapes();
-    for (size_t number = kind; number < shapes.size(); number += 3) {
+    for (size_t number = kind; number < shapes.size(); number += 3 * kShare) {
       const Shape& shape = shapes[number];
       for (const CudaVariant variant : {CudaVariant::kThreeLaunches, CudaVariant::kOneLaunch}) {
         std::vector<Driven> variables;

@@ -51,7 +51,7 @@ struct Driven {
     for (float& w : weights) w = normal(random);
     const StateLayout layout = Layout(options);
     state.assign(static_cast<size_t>(layout.length), 0.0f);
-    if (!excluded) {
+    if (!excluded && size > 0) {
       std::memcpy(state.data() + layout.anchor, weights.data(), size * sizeof(float));
     }
   }

@@ -16,6 +16,8 @@ const ADDON = path.join(root, 'build', 'Release', 'tfjs_ftp.node');
 const isNativeSource = (file) =>
   /\.(cc|h|cu|cuh|cmake|txt)$/.test(file) &&
   !['test', 'bench'].some((folder) => file.startsWith(path.join('native', folder)));
+/** Environment variables that the addon's build looks at. */
+const BUILD_SETTINGS = ['CXX', 'CUDACXX', 'TFJS_FTP_CUDA', 'TFJS_FTP_CUDA_ARCHS'];
 const isTypeScript = (file) => /\.[cm]?ts$/.test(file);
 
 /** Fails with what to do where `npm ci` has not run. */
@@ -46,11 +48,16 @@ export async function buildAddon(say, { force = false } = {}) {
   const inputs = [
     ...listFiles(root, 'native', isNativeSource),
     ...listFiles(root, 'CMakeLists.txt'),
+    ...listFiles(root, 'cmake', isNativeSource),
     ...listFiles(root, 'binding.gyp'),
   ];
   const record = path.join(root, 'build', '.tfjs_ftp_addon');
   const { version } = JSON.parse(fs.readFileSync(path.join(root, 'package.json'), 'utf8'));
-  const digest = inputsDigest(root, inputs, `${version} ${process.env.CXX ?? ''}`);
+  const digest = inputsDigest(
+    root,
+    inputs,
+    `${version} ${BUILD_SETTINGS.map((name) => process.env[name] ?? '')}`,
+  );
   if (!force && isFresh(record, digest, [ADDON])) {
     say('addon: up to date');
     return true;

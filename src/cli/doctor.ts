@@ -6,7 +6,7 @@ import { createRequire } from 'node:module';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
-import type { NativeBuildInfo } from '../native.js';
+import type { CudaInfo, NativeBuildInfo } from '../native.js';
 import { findNative } from '../native.js';
 import type { TfjsNodeProbe } from './probe.js';
 
@@ -35,6 +35,7 @@ export interface AddonReport {
   path: string | null;
   version?: string;
   build?: NativeBuildInfo;
+  cuda?: CudaInfo;
   tried: Array<{ path: string; reason: string }>;
 }
 
@@ -103,7 +104,24 @@ function findTfjsCore(project: string): PackageCopy[] {
 function examineAddon(): AddonReport {
   const { addon, path: file, tried } = findNative();
   if (addon === null) return { found: false, path: null, tried };
-  return { found: true, path: file, version: addon.version, build: addon.buildInfo(), tried };
+  return {
+    found: true,
+    path: file,
+    version: addon.version,
+    build: addon.buildInfo(),
+    cuda: addon.cudaInfo(),
+    tried,
+  };
+}
+
+/** What the addon's CUDA kernels find here, in one line. */
+function describeCuda(cuda: CudaInfo): string {
+  if (!cuda.built) return 'built without CUDA kernels';
+  const driver = cuda.driver ? `driver for CUDA ${cuda.driver}` : 'no driver';
+  const kernels = `CUDA kernels (runtime ${cuda.runtime}, ${driver})`;
+  if (!cuda.available) return `${kernels} cannot run: ${cuda.reason}`;
+  const devices = cuda.devices.map(({ name, capability }) => `${name} (${capability})`).join(', ');
+  return `${kernels} run on ${devices}`;
 }
 
 /** Loads tfjs-node in a process of its own: a library that cannot be loaded may end its process. */
@@ -242,9 +260,10 @@ export function formatReport(report: DoctorReport): string {
   ];
   const { addon } = report;
   if (addon.found && addon.build) {
-    const { simd, threads, cuda, compiler } = addon.build;
+    const { simd, threads, compiler } = addon.build;
     lines.push(['addon', `${addon.path} (${addon.version}, ${compiler})`]);
-    lines.push(['', `SIMD ${simd}, ${threads} threads, ${cuda ? 'with' : 'without'} CUDA kernels`]);
+    lines.push(['', `SIMD ${simd}, ${threads} threads`]);
+    if (addon.cuda) lines.push(['', describeCuda(addon.cuda)]);
   } else {
     lines.push(['addon', 'not found; tried']);
     for (const { path: file, reason } of addon.tried) lines.push(['', `  ${file}: ${reason.split('\n')[0]}`]);

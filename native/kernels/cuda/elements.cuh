@@ -97,9 +97,9 @@ FTP_DEVICE Pack<kWidth> BaseStep(const Simt& simt, const StepConstants& constant
 // What the elements of a pack add to the sums of their rows; 0 for elements that do not exist.
 template <int kWidth>
 struct PackTerms {
-  Pack<kWidth> c;   // |C_t|
-  Pack<kWidth> gd;  // G C_{t-1} / n_{t-1} (kContinue), G D (kRejoin)
-  Pack<kWidth> d;   // |D|, D = W - A (kRejoin)
+  Pack<kWidth> c{};  // |C_t|
+  Pack<kWidth> gd;   // G C_{t-1} / n_{t-1} (kContinue), G D (kRejoin)
+  Pack<kWidth> d;    // |D|, D = W - A (kRejoin)
 };
 
 // Base update, C_t and the terms of its sums. `ratio` and `inverse_norm` are those of step t - 1
@@ -125,8 +125,8 @@ FTP_DEVICE PackTerms<kWidth> DeviatePack(const Simt& simt, const StepConstants& 
   Pack<kWidth> u{};
   if constexpr (!kProposal)
     u = BaseStep<Simt, kBase, kWidth>(simt, constants, record, span, whole, g, w);
-  Pack<kWidth> c;
-  PackTerms<kWidth> terms;
+  Pack<kWidth> c{};
+  PackTerms<kWidth> terms{};
 #pragma unroll
   for (int i = 0; i < kWidth; ++i) {
     const bool exists = i >= span.first && i < span.last;
