@@ -34,7 +34,12 @@ async function sanitize(sanitizer, say) {
   say(`${sanitizer}: building the native tests in ${build}/`);
   // Optimised a little, for speed; with the asserts that a release leaves out.
   const optimisation = ['-DCMAKE_BUILD_TYPE=Debug', '-DCMAKE_CXX_FLAGS_DEBUG=-O1'];
-  const options = [`-DTFJS_FTP_SANITIZE=${sanitizer}`, '-DTFJS_FTP_WERROR=ON', ...optimisation];
+  const options = [
+    `-DTFJS_FTP_SANITIZE=${sanitizer}`,
+    '-DTFJS_FTP_WERROR=ON',
+    '-DTFJS_FTP_CUDA=OFF',
+    ...optimisation,
+  ];
   await command('cmake', ['-S', '.', '-B', build, ...options]);
   await command('cmake', ['--build', build, '--parallel', String(os.availableParallelism())]);
   say(`${sanitizer}: running them`);
