@@ -167,11 +167,11 @@ function chooseTensorflow(addon: AddonReport, installed: TfjsNodeReport[]): Choi
     return { implementation: 'reference', reason };
   }
   if (!addon.found) return { implementation: 'reference', reason: 'the addon was not found' };
-  const { ops } = usable.probe;
+  const { ops, gpu } = usable.probe;
   if (ops?.registered !== true) {
     return { implementation: 'reference', reason: ops?.reason ?? 'the ops could not be registered' };
   }
-  if (ops.gpu) return { implementation: 'tensorflow-gpu', reason: 'custom op with a GPU kernel' };
+  if (ops.gpu && gpu) return { implementation: 'tensorflow-gpu', reason: 'custom op with a GPU kernel' };
   return { implementation: 'tensorflow-cpu', reason: 'custom op with a CPU kernel' };
 }
 

@@ -14,6 +14,8 @@ export interface TfjsNodeProbe {
   loads: boolean;
   /** TensorFlow's version. */
   tensorflow?: string;
+  /** Whether tfjs-node computes on a GPU. */
+  gpu?: boolean;
   /** Why it does not load. */
   reason?: string;
   /** What registering the ops said; absent without an addon. */
@@ -24,9 +26,12 @@ function probe(directory: string): TfjsNodeProbe {
   const tf = createRequire(import.meta.url)(directory) as typeof tfjs;
   const [three] = tf.tidy(() => tf.add(tf.scalar(1), tf.scalar(2)).dataSync());
   if (three !== 3) return { loads: false, reason: `1 + 2 gave ${three}` };
-  const { binding } = tf.backend() as unknown as { binding: { TF_Version: string } };
+  const { binding, isUsingGpuDevice: gpu } = tf.backend() as unknown as {
+    binding: { TF_Version: string };
+    isUsingGpuDevice: boolean;
+  };
   const { addon } = findNative();
-  return { loads: true, tensorflow: binding.TF_Version, ...(addon && { ops: addon.tensorflow() }) };
+  return { loads: true, tensorflow: binding.TF_Version, gpu, ...(addon && { ops: addon.tensorflow() }) };
 }
 
 const directory = process.argv[2];
