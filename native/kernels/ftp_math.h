@@ -125,6 +125,12 @@ FTP_INLINE float ProjectRatio(float gamma, float norm) {
   return ratio > 1.0f ? 1.0f : ratio;
 }
 
+// The larger of two norms; NaN stays, as in the authors' max().
+template <class T>
+FTP_INLINE T MaxNorm(T a, T b) {
+  return a != a || b <= a ? a : b;
+}
+
 // The constraint of one variable: gamma, the raw moments of its Adam step and the last
 // hyper-gradient before annealing.
 struct Constraint {

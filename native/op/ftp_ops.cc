@@ -1,5 +1,6 @@
 #include "ftp_ops.h"
 
+#include <cstdlib>
 #include <cstring>
 #include <mutex>
 
@@ -71,6 +72,14 @@ void UnknownShape(TF_ShapeInferenceContext* context, TF_Status* status) {
   g_api.ShapeInferenceContextSetUnknownShape(context, status);
 }
 
+#if defined(TFJS_FTP_HAVE_CUDA)
+// The GPU kernels have not run on a GPU yet (docs/gpu-verification.md): used only where asked for.
+bool GpuWanted() {
+  const char* wish = std::getenv("TFJS_FTP_GPU");
+  return wish != nullptr && std::strcmp(wish, "1") == 0;
+}
+#endif
+
 // Registers a kernel of an op; "" or what went wrong.
 std::string RegisterKernel(const OpDefinition& definition, const char* device,
                            TfComputeFunction compute) {
@@ -127,7 +136,7 @@ TensorFlowState RegisterTensorFlowOps(const std::vector<std::string>& paths) {
   if (!state.lookup.found || !state.lookup.missing.empty()) return state;
   bool gpu = false;
 #if defined(TFJS_FTP_HAVE_CUDA)
-  gpu = QueryCuda().available;
+  gpu = GpuWanted() && QueryCuda().available;
   g_stream_order = ChooseStreamOrder(state.lookup.version);
 #endif
   for (const OpDefinition& definition : Definitions()) {

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "../kernels/ftp_kernels.h"
+#include "../kernels/ftp_math.h"
 #include "../kernels/partition.h"
 #include "../kernels/plan.h"
 #include "../kernels/state_layout.h"
@@ -233,6 +234,14 @@ void TestPartition() {
   }
 }
 
+// A NaN norm is the largest whatever comes after it: an order of comparison that let a finite norm
+// replace it went unseen, since a NaN gradient reaches gamma through h as well.
+void TestMaxNorm() {
+  const double nan = std::numeric_limits<double>::quiet_NaN();
+  CHECK(std::isnan(MaxNorm(nan, 1.0)) && std::isnan(MaxNorm(1.0, nan)), "NaN was lost");
+  CHECK(MaxNorm(1.0, 2.0) == 2.0 && MaxNorm(2.0, 1.0) == 2.0, "not the larger one");
+}
+
 void TestPlan() {
   std::vector<int32_t> plan(static_cast<size_t>(kPlanHeaderWords + kPlanVariableWords), 0);
   StepOptions options;
@@ -266,6 +275,7 @@ int main(int argc, char** argv) {
     return g_failures == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
   }
   TestPlan();
+  TestMaxNorm();
   TestPartition();
   TestOracle();
   const uint64_t digest = TestThreads();

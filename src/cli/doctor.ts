@@ -121,7 +121,7 @@ function describeCuda(cuda: CudaInfo): string {
   const kernels = `CUDA kernels (runtime ${cuda.runtime}, ${driver})`;
   if (!cuda.available) return `${kernels} cannot run: ${cuda.reason}`;
   const devices = cuda.devices.map(({ name, capability }) => `${name} (${capability})`).join(', ');
-  return `${kernels} run on ${devices}`;
+  return `${kernels} see ${devices}; not verified yet, TFJS_FTP_GPU=1 lets TensorFlow use them`;
 }
 
 /** Loads tfjs-node in a process of its own: a library that cannot be loaded may end its process. */

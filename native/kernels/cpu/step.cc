@@ -153,7 +153,7 @@ void FinishRows(const PassArgs& args, int64_t first, int64_t last, double* max_n
   for (int64_t row = 0; row < count; ++row) {
     const float norm = static_cast<float>(rows[row].c + kNormEpsilon);
     args.norms[first + row] = norm;
-    if (!(norm <= *max_norm)) *max_norm = norm;  // lets NaN through
+    *max_norm = MaxNorm<double>(*max_norm, norm);
     if (args.mode == DeviationMode::kRejoin) *h += rows[row].gd / (rows[row].d + kNormEpsilon);
   }
 }
@@ -179,7 +179,7 @@ void UpdateGamma(Work* work, ThreadPool* pool, int threads) {
   }
   double max_norm = 0.0;
   for (int64_t i = 0; i < maxima; ++i) {
-    if (!(args.chunk_max[i] <= max_norm)) max_norm = args.chunk_max[i];
+    max_norm = MaxNorm(max_norm, args.chunk_max[i]);
   }
   float* stored = work->constraint;
   const Constraint previous = {stored[0], stored[1], stored[2], stored[3]};

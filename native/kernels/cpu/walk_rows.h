@@ -61,13 +61,13 @@ void DeviateRows(const PassArgs& args, int64_t chunk) {
   }
   const int64_t first = chunk * p.rows_per_chunk;
   const int64_t last = first + p.rows_per_chunk < p.rows ? first + p.rows_per_chunk : p.rows;
-  float max_norm = 0.0f;
+  double max_norm = 0.0;
   double h = 0.0;
   for (int64_t row = first; row < last; ++row) {
     DeviateRun<kBase, kMode>(a, row * p.row_length, (row + 1) * p.row_length, a.norms[row], &sums);
     const float norm = static_cast<float>(SumLanes(sums.c) + kNormEpsilon);
     a.norms[row] = norm;
-    if (!(norm <= max_norm)) max_norm = norm;  // lets NaN through
+    max_norm = MaxNorm<double>(max_norm, norm);
     if (kMode == DeviationMode::kRejoin) {
       h = h + SumLanes(sums.gd) / (SumLanes(sums.d) + kNormEpsilon);
       sums.gd = ZeroDoubles();

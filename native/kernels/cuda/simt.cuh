@@ -48,9 +48,6 @@ struct BlockShared {
 static_assert(sizeof(VariableRecord) % sizeof(int32_t) == 0, "copied word by word");
 static_assert(sizeof(VariableRecord) / sizeof(int32_t) <= kBlockThreads, "one word a thread");
 
-// The larger of two norms; NaN stays.
-FTP_INLINE float MaxNorm(float a, float b) { return a != a || b <= a ? a : b; }
-
 #if defined(__CUDACC__)
 
 class DeviceSimt {
