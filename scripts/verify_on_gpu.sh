@@ -16,7 +16,7 @@ rounds=11
 [[ -n ${FTP_QUICK:-} ]] && rounds=5
 failed=()
 
-note() { printf '%s gpu_session: %s\n' "$(date -u +%H:%M:%S)" "$*"; }
+note() { printf '%s verify_on_gpu: %s\n' "$(date -u +%H:%M:%S)" "$*"; }
 # step NAME COMMAND...: runs it, keeps its output, remembers a failure.
 step() {
   local name=$1
