@@ -286,16 +286,6 @@ struct Model {
   }
 };
 
-bool SameBits(const std::vector<std::vector<float>>& a, const std::vector<std::vector<float>>& b) {
-  for (size_t i = 0; i < a.size(); ++i) {
-    if (a[i].size() != b[i].size()) return false;
-    if (!a[i].empty() && std::memcmp(a[i].data(), b[i].data(), a[i].size() * sizeof(float)) != 0) {
-      return false;
-    }
-  }
-  return a.size() == b.size();
-}
-
 // The same bits from both versions, for any order of threads, number of blocks, distance between
 // the passes and alignment.
 void TestSameBits() {

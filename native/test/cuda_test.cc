@@ -230,16 +230,6 @@ std::vector<std::vector<float>> RunModel(const StepOptions& options, const CudaT
   return results;
 }
 
-bool SameBits(const std::vector<std::vector<float>>& a, const std::vector<std::vector<float>>& b) {
-  for (size_t i = 0; i < a.size(); ++i) {
-    if (a[i].size() != b[i].size()) return false;
-    if (!a[i].empty() && std::memcmp(a[i].data(), b[i].data(), a[i].size() * sizeof(float)) != 0) {
-      return false;
-    }
-  }
-  return a.size() == b.size();
-}
-
 void TestSameBits() {
   for (const int variant : {0, 4, 6}) {
     const auto expected = RunModel(Variant(variant), CudaTuning(), 0);

@@ -95,6 +95,17 @@ inline double RelativeDistance(const float* x, const std::vector<double>& refere
   return norm > 0 ? std::sqrt(difference / norm) : std::sqrt(difference);
 }
 
+inline bool SameBits(const std::vector<std::vector<float>>& a,
+                     const std::vector<std::vector<float>>& b) {
+  for (size_t i = 0; i < a.size(); ++i) {
+    if (a[i].size() != b[i].size()) return false;
+    if (!a[i].empty() && std::memcmp(a[i].data(), b[i].data(), a[i].size() * sizeof(float)) != 0) {
+      return false;
+    }
+  }
+  return a.size() == b.size();
+}
+
 }  // namespace tfjs_ftp
 
 #endif  // TFJS_FTP_TEST_DRIVEN_H_

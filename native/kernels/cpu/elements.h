@@ -96,6 +96,26 @@ FTP_INLINE void ForGroups(int64_t begin, int64_t end, const Body& body) {
   if (i < end) body(PartGroup{end - i}, i);
 }
 
+// Writes value(group, i) to output[i] for the groups of [begin, end); past the caches if `stream`,
+// where the caller fences once it is done.
+template <class Value>
+FTP_INLINE void WriteGroups(float* output, int64_t begin, int64_t end, bool stream,
+                            const Value& value) {
+  int64_t i = begin;
+  if (stream) {
+    const int64_t head = AlignedHead(output + begin, end - begin);
+    if (head > 0) {
+      const PartGroup group{head};
+      group.store(output + i, value(group, i));
+      i += head;
+    }
+    for (; i + kLanes <= end; i += kLanes) Stream(output + i, value(WholeGroup(), i));
+  }
+  ForGroups(i, end, [&](auto group, int64_t j) FTP_LAMBDA_INLINE {
+    group.store(output + j, value(group, j));
+  });
+}
+
 }  // namespace
 }  // namespace tfjs_ftp
 

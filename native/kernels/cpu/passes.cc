@@ -52,25 +52,12 @@ void ProjectChunk(const PassArgs& args, int64_t chunk) {
 template <BaseUpdate kBase>
 void PlainBase(const PassArgs& args, int64_t begin, int64_t end) {
   const PassArgs a = args;
-  const auto update = [&](auto group, int64_t i) FTP_LAMBDA_INLINE {
+  WriteGroups(a.output, begin, end, a.stream, [&](auto group, int64_t i) FTP_LAMBDA_INLINE {
     const FloatLanes w = group.load(a.weights + i);
     const FloatLanes g = group.load(a.gradient + i);
     return w - BaseStep<kBase>(a, group, i, g, w);
-  };
-  int64_t i = begin;
-  if (a.stream) {
-    const int64_t head = AlignedHead(a.output + begin, end - begin);
-    if (head > 0) {
-      const PartGroup group{head};
-      group.store(a.output + i, update(group, i));
-      i += head;
-    }
-    for (; i + kLanes <= end; i += kLanes) Stream(a.output + i, update(WholeGroup(), i));
-    StreamFence();
-  }
-  ForGroups(i, end, [&](auto group, int64_t j) FTP_LAMBDA_INLINE {
-    group.store(a.output + j, update(group, j));
   });
+  if (a.stream) StreamFence();
 }
 
 void Plain(const PassArgs& args, int64_t begin, int64_t end) {

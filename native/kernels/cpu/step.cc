@@ -45,22 +45,22 @@ struct Work {
   int64_t scratch = 0;  // offset of its doubles among those of its list
 };
 
-int64_t ScratchDoubles(const Work& work) {
-  const Partition& p = work.args.partition;
-  const int64_t sums = work.args.mode == DeviationMode::kRejoin ? kRejoinSums : kPlainSums;
-  // Partial sums, then chunk_h and chunk_max, which also serve groups of finished columns.
-  const int64_t groups = CeilDiv(p.rows, AtLeast(kFinishColumns / p.inner, 1));
-  return p.partials(sums) + AtLeast(p.chunks, groups) * 2;
-}
+// Rows whose partial sums one call of FinishRows adds up.
+int64_t FinishGroupRows(const Partition& p) { return AtLeast(kFinishColumns / p.inner, 1); }
 
-void PointScratch(Work* work, double* scratch) {
-  PassArgs& args = work->args;
-  const Partition& p = args.partition;
-  const int64_t sums = args.mode == DeviationMode::kRejoin ? kRejoinSums : kPlainSums;
-  const int64_t groups = CeilDiv(p.rows, AtLeast(kFinishColumns / p.inner, 1));
-  args.partials = scratch;
-  args.chunk_h = scratch + p.partials(sums);
-  args.chunk_max = args.chunk_h + AtLeast(p.chunks, groups);
+// The scratch of a variable: partial sums, then chunk_h and chunk_max, which also serve groups of
+// finished rows. Points `args` into it where there is one; returns its length in doubles.
+int64_t LayScratch(PassArgs* args, double* scratch) {
+  const Partition& p = args->partition;
+  const int64_t sums = args->mode == DeviationMode::kRejoin ? kRejoinSums : kPlainSums;
+  const int64_t partials = p.partials(sums);
+  const int64_t shares = AtLeast(p.chunks, CeilDiv(p.rows, FinishGroupRows(p)));
+  if (scratch != nullptr) {
+    args->partials = scratch;
+    args->chunk_h = scratch + partials;
+    args->chunk_max = args->chunk_h + shares;
+  }
+  return partials + 2 * shares;
 }
 
 Work Prepare(const StepOptions& options, const VariableStep& variable, bool stream) {
@@ -166,7 +166,7 @@ void UpdateGamma(Work* work, ThreadPool* pool, int threads) {
   for (int64_t chunk = 0; chunk < p.chunks; ++chunk) h += args.chunk_h[chunk];
   int64_t maxima = p.chunks;
   if (p.walk == Walk::kColumns || p.long_rows()) {
-    const int64_t group_rows = AtLeast(kFinishColumns / p.inner, 1);
+    const int64_t group_rows = FinishGroupRows(p);
     maxima = CeilDiv(p.rows, group_rows);
     // chunk_h has been added up: its doubles now take the groups' shares.
     pool->For(threads, maxima, [&](int64_t group) {
@@ -260,7 +260,7 @@ StepResult RunStep(const StepOptions& options, const VariableStep* variables, in
     const bool is_small = variables[i].size() <= kSmallVariable;
     Work work = Prepare(options, variables[i], elements >= kStreamElements);
     if (work.constraint != nullptr) {
-      const int64_t doubles = ScratchDoubles(work);
+      const int64_t doubles = LayScratch(&work.args, nullptr);
       // Large variables come one after the other and share theirs, which then stays in cache.
       work.scratch = is_small ? small_scratch : 0;
       if (is_small) small_scratch += doubles;
@@ -269,8 +269,8 @@ StepResult RunStep(const StepOptions& options, const VariableStep* variables, in
     (is_small ? small : large).push_back(work);
   }
   std::unique_ptr<double[]> scratch(new double[static_cast<size_t>(large_scratch + small_scratch)]);
-  for (Work& work : large) PointScratch(&work, scratch.get());
-  for (Work& work : small) PointScratch(&work, scratch.get() + large_scratch + work.scratch);
+  for (Work& work : large) LayScratch(&work.args, scratch.get());
+  for (Work& work : small) LayScratch(&work.args, scratch.get() + large_scratch + work.scratch);
   std::unique_lock<std::mutex> lock(pool.Lock(), std::defer_lock);
   if (threads > 1) lock.lock();
   if (options.check_finite) {

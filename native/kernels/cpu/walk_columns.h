@@ -123,21 +123,9 @@ inline void ProjectColumns(const PassArgs& args, int64_t chunk) {
       const float* anchor = a.anchor + start;
       const float* deviation = a.deviation + start;
       float* output = a.output + start;
-      const auto project = [&](auto group, int64_t j) FTP_LAMBDA_INLINE {
+      WriteGroups(output, 0, count, a.stream, [&](auto group, int64_t j) FTP_LAMBDA_INLINE {
         const FloatLanes ratio = ProjectRatios(a, group.load(norms + j));
         return Project(group.load(anchor + j), ratio, group.load(deviation + j));
-      };
-      int64_t j = 0;
-      if (a.stream) {
-        j = AlignedHead(output, count);
-        if (j > 0) {
-          const PartGroup group{j};
-          group.store(output, project(group, 0));
-        }
-        for (; j + kLanes <= count; j += kLanes) Stream(output + j, project(WholeGroup(), j));
-      }
-      ForGroups(j, count, [&](auto group, int64_t i) FTP_LAMBDA_INLINE {
-        group.store(output + i, project(group, i));
       });
     }
   }

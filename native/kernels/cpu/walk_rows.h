@@ -81,22 +81,8 @@ void DeviateRows(const PassArgs& args, int64_t chunk) {
 // W_t = A + ratio C_t over [begin, end), one ratio.
 FTP_INLINE void ProjectRun(const PassArgs& a, int64_t begin, int64_t end, float one_ratio) {
   const FloatLanes ratio(one_ratio);
-  int64_t i = begin;
-  if (a.stream) {
-    const int64_t head = AlignedHead(a.output + begin, end - begin);
-    if (head > 0) {
-      const PartGroup group{head};
-      group.store(a.output + i,
-                  Project(group.load(a.anchor + i), ratio, group.load(a.deviation + i)));
-      i += head;
-    }
-    for (; i + kLanes <= end; i += kLanes) {
-      Stream(a.output + i, Project(Load(a.anchor + i), ratio, Load(a.deviation + i)));
-    }
-  }
-  ForGroups(i, end, [&](auto group, int64_t j) FTP_LAMBDA_INLINE {
-    group.store(a.output + j,
-                Project(group.load(a.anchor + j), ratio, group.load(a.deviation + j)));
+  WriteGroups(a.output, begin, end, a.stream, [&](auto group, int64_t i) FTP_LAMBDA_INLINE {
+    return Project(group.load(a.anchor + i), ratio, group.load(a.deviation + i));
   });
 }
 
