@@ -29,7 +29,8 @@ __global__ void __launch_bounds__(kBlockThreads, 3) deviate_kernel(const StepArg
   DeviateBlock<DeviceSimt, kBase>(DeviceSimt(&shared), args);
 }
 
-__global__ void __launch_bounds__(kBlockThreads) finish_kernel(const StepArgs args) {
+// Said how many blocks shall fit, CUDA 12's ptxas stops spilling a few registers here (sm_60).
+__global__ void __launch_bounds__(kBlockThreads, 2) finish_kernel(const StepArgs args) {
   __shared__ BlockShared shared;
   FinishBlock(DeviceSimt(&shared), args);
 }
