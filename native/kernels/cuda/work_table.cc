@@ -31,8 +31,24 @@ bool Aligned(const void* pointer) {
   return reinterpret_cast<uintptr_t>(pointer) % (kPackWidth * sizeof(float)) == 0;
 }
 
+// The numbers of a record that follow from its step counts. Nearly all variables of a list have the
+// same counts, and four powers each would take longer than all the rest of a small variable.
+struct CountScalars {
+  int32_t t = 0;
+  int32_t n = 0;
+  ConstraintScalars constraint{};
+  AdamWScalars adamw{};
+
+  void Update(const StepOptions& options, const VariableStep& variable) {
+    if (variable.t != t) constraint = MakeConstraintScalars(options, variable.t);
+    if (variable.n != n) adamw = MakeAdamW(options, variable.n);
+    t = variable.t;
+    n = variable.n;
+  }
+};
+
 VariableRecord MakeRecord(const StepOptions& options, const VariableStep& variable, int64_t index,
-                          const CudaTuning& tuning) {
+                          const CudaTuning& tuning, const CountScalars& scalars) {
   VariableRecord record = VariableRecord();
   record.weights = variable.weights;
   record.gradient = variable.gradient;
@@ -49,12 +65,10 @@ VariableRecord MakeRecord(const StepOptions& options, const VariableStep& variab
   record.momentum = section(layout.momentum);
   record.norms = section(layout.norms);
   record.constraint = section(layout.constraint);
-  const ConstraintScalars constraint = MakeConstraintScalars(options, variable.t);
-  record.bias1 = constraint.bias1;
-  record.bias2 = constraint.bias2;
-  const AdamWScalars adamw = MakeAdamW(options, variable.n);
-  record.step_size = adamw.step_size;
-  record.inverse_sqrt_bias2 = adamw.inverse_sqrt_bias2;
+  record.bias1 = scalars.constraint.bias1;
+  record.bias2 = scalars.constraint.bias2;
+  record.step_size = scalars.adamw.step_size;
+  record.inverse_sqrt_bias2 = scalars.adamw.inverse_sqrt_bias2;
   record.index = static_cast<int32_t>(index);
   record.mode = ModeOf(options, variable);
   record.excluded = variable.excluded;
@@ -209,12 +223,14 @@ StepArgs BuildTable(const StepOptions& options, const VariableStep* variables, i
   int32_t record_count = 0;
   int64_t item_count = 0;
   int64_t finish_count = 0;
+  CountScalars scalars;
   for (const bool excluded : {false, true}) {
     for (int64_t i = 0; i < count; ++i) {
       if (variables[i].excluded != excluded || variables[i].size() == 0) continue;
       const int32_t index = record_count++;
       VariableRecord& record = records[index];
-      record = MakeRecord(options, variables[i], i, tuning);
+      scalars.Update(options, variables[i]);
+      record = MakeRecord(options, variables[i], i, tuning, scalars);
       const DevicePartition& p = record.partition;
       for (int64_t chunk = 0; chunk < p.chunks; ++chunk) {
         items[item_count++] = {index, static_cast<int32_t>(chunk)};
