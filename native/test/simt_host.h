@@ -57,6 +57,8 @@ class HostSimt {
     return old;
   }
   void AtomicMin(int32_t* p, int32_t x) const { *p = x < *p ? x : *p; }
+  float LoadPublished(const float* p) const { return *p; }
+  double LoadPublished(const double* p) const { return *p; }
   int32_t LoadVolatile(const int32_t* p) const { return *p; }
   void StoreVolatile(int32_t* p, int32_t x) const { *p = x; }
   void Pause() const;

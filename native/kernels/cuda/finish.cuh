@@ -9,12 +9,14 @@
 namespace tfjs_ftp {
 
 // One kind of partial sums of a row, every `step`-th from `first` on.
-FTP_DEVICE double SumTerms(const DevicePartition& p, const double* plane, int64_t row,
-                           int64_t first, int step) {
+template <class Simt>
+FTP_DEVICE double SumTerms(const Simt& simt, const DevicePartition& p, const double* plane,
+                           int64_t row, int64_t first, int step) {
   const int64_t terms = FinishTerms(p);
   double sum = 0.0;
 #pragma unroll 4
-  for (int64_t term = first; term < terms; term += step) sum += plane[FinishSlot(p, row, term)];
+  for (int64_t term = first; term < terms; term += step)
+    sum += simt.LoadPublished(plane + FinishSlot(p, row, term));
   return sum;
 }
 
@@ -49,14 +51,14 @@ FTP_DEVICE void FinishGroup(const Simt& simt, const VariableRecord& record, int6
   for (int64_t base = group * kFinishRows; base < last; base += rows_at_once) {
     const int64_t row = base + simt.Thread() % rows_at_once;
     const bool active = row < last;
-    double c = active ? SumTerms(p, partials, row, term_lane, term_lanes) : 0.0;
+    double c = active ? SumTerms(simt, p, partials, row, term_lane, term_lanes) : 0.0;
     c = RowTotal(simt, rows_at_once, c);
     double d = 0.0;
     double gd = 0.0;
     if (rejoin) {
-      d = active ? SumTerms(p, partials + p.plane(), row, term_lane, term_lanes) : 0.0;
+      d = active ? SumTerms(simt, p, partials + p.plane(), row, term_lane, term_lanes) : 0.0;
       d = RowTotal(simt, rows_at_once, d);
-      gd = active ? SumTerms(p, partials + 2 * p.plane(), row, term_lane, term_lanes) : 0.0;
+      gd = active ? SumTerms(simt, p, partials + 2 * p.plane(), row, term_lane, term_lanes) : 0.0;
       gd = RowTotal(simt, rows_at_once, gd);
     }
     if (active && term_lane == 0) {
@@ -84,13 +86,14 @@ FTP_DEVICE void UpdateGamma(const Simt& simt, const StepConstants& constants,
   double h = 0.0;
   float max_norm = 0.0f;
   for (int64_t i = thread; i < p.chunks; i += kBlockThreads) {
-    h += record.chunk_h()[i];
-    if (!partials) max_norm = MaxNorm(max_norm, static_cast<float>(record.chunk_max()[i]));
+    h += simt.LoadPublished(record.chunk_h() + i);
+    if (!partials)
+      max_norm = MaxNorm(max_norm, static_cast<float>(simt.LoadPublished(record.chunk_max() + i)));
   }
   if (partials) {
     for (int64_t i = thread; i < p.groups; i += kBlockThreads) {
-      h += record.group_h()[i];
-      max_norm = MaxNorm(max_norm, static_cast<float>(record.group_max()[i]));
+      h += simt.LoadPublished(record.group_h() + i);
+      max_norm = MaxNorm(max_norm, static_cast<float>(simt.LoadPublished(record.group_max() + i)));
     }
   }
   h = BlockSum(simt, h);

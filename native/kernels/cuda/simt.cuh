@@ -132,6 +132,19 @@ class DeviceSimt {
     return atomicAdd(p, x);
   }
   __device__ __forceinline__ void AtomicMin(int32_t* p, int32_t x) const { atomicMin(p, x); }
+  // What other blocks stored earlier in this launch, once a counter has said so: read past L1,
+  // which may hold the line from before (a fence empties it, but only from compute capability 7.0
+  // on).
+  __device__ __forceinline__ float LoadPublished(const float* p) const {
+    float x;
+    asm volatile("ld.global.cg.f32 %0, [%1];" : "=f"(x) : "l"(p));
+    return x;
+  }
+  __device__ __forceinline__ double LoadPublished(const double* p) const {
+    double x;
+    asm volatile("ld.global.cg.f64 %0, [%1];" : "=d"(x) : "l"(p));
+    return x;
+  }
   // A word that other blocks write during this launch.
   __device__ __forceinline__ int32_t LoadVolatile(const int32_t* p) const {
     return *static_cast<const volatile int32_t*>(p);

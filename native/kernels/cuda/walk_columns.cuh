@@ -113,7 +113,7 @@ FTP_DEVICE void ProjectColumns(const Simt& simt, const VariableRecord& record, i
   if (simt.Thread() == 0) simt.Shared().tile = ChunkTile(p, chunk);
   simt.Sync();
   const TilePlace place = PlaceInTile(simt, p);
-  const float gamma = record.constraint[0];
+  const float gamma = simt.LoadPublished(record.constraint);
 #pragma unroll 1
   for (int tile = 0; tile < range.columns; tile += p.lanes * kWidth) {
     const int column = tile + place.lane * kWidth;
@@ -121,8 +121,9 @@ FTP_DEVICE void ProjectColumns(const Simt& simt, const VariableRecord& record, i
     Pack<kWidth> ratio;
 #pragma unroll
     for (int i = 0; i < kWidth; ++i) {
-      ratio.e[i] =
-          ProjectRatio(gamma, record.norms[RowOfColumn(p, range.first_column + column + i)]);
+      ratio.e[i] = ProjectRatio(
+          gamma,
+          simt.LoadPublished(record.norms + RowOfColumn(p, range.first_column + column + i)));
     }
     Span span = {range.first_index + column + place.line_lane * p.columns, 0, kWidth};
 #pragma unroll 2

@@ -108,10 +108,11 @@ FTP_DEVICE void ProjectRows(const Simt& simt, const VariableRecord& record, int6
   simt.Sync();
   const RowsPlace& place = simt.Shared().rows;
   const int lanes = place.lanes;
-  const float gamma = record.constraint[0];
+  const float gamma = simt.LoadPublished(record.constraint);
   for (int i = simt.Thread() / lanes; i < place.rows; i += kBlockThreads / lanes) {
     const int64_t row = place.first_row + i;
-    const Pack<kPackWidth> ratio = Fill<kPackWidth>(ProjectRatio(gamma, record.norms[row]));
+    const Pack<kPackWidth> ratio =
+        Fill<kPackWidth>(ProjectRatio(gamma, simt.LoadPublished(record.norms + row)));
 #pragma unroll 2
     for (int slot = simt.Thread() % lanes; slot < place.slots; slot += lanes) {
       const Span span = RowSpan(record.partition, row, place.first_slot + slot);
