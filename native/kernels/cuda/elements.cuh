@@ -15,47 +15,65 @@ FTP_DEVICE AdamWScalars AdamWOf(const StepConstants& constants, const VariableRe
   return scalars;
 }
 
-// Elements first .. last - 1 of the pack at p; the others are 0 and not touched. `whole`: all four,
-// in one access.
-template <class Simt, Reuse kReuse, int kWidth>
-FTP_DEVICE Pack<kWidth> LoadSpan(const Simt& simt, const float* p, const Span& span, bool whole) {
-  Pack<kWidth> x;
-  if constexpr (kWidth == kPackWidth) {
-    if (whole) return simt.template LoadPack<kReuse>(p + span.index);
-  }
+// Elements index .. index + kWidth - 1: in one access, for which they must be aligned, or in
+// kWidth. A type, so that the choice is made once a pack: made at every access, it would keep the
+// loads of a pack apart by branches.
+enum class Access { kWhole, kSplit };
+template <int kElements, Access kHow = Access::kWhole>
+struct Elements {
+  static constexpr int kWidth = kElements;
+  int64_t index;
+};
+
+template <class Simt, Reuse kReuse, int kWidth, Access kHow>
+FTP_DEVICE Pack<kWidth> LoadAt(const Simt& simt, const float* p,
+                               const Elements<kWidth, kHow>& elements) {
+  if constexpr (kWidth == kPackWidth && kHow == Access::kWhole) {
+    return simt.template LoadPack<kReuse>(p + elements.index);
+  } else {
+    Pack<kWidth> x;
 #pragma unroll
-  for (int i = 0; i < kWidth; ++i) {
-    x.e[i] =
-        i >= span.first && i < span.last ? simt.template Load<kReuse>(p + span.index + i) : 0.0f;
+    for (int i = 0; i < kWidth; ++i) x.e[i] = simt.template Load<kReuse>(p + elements.index + i);
+    return x;
   }
-  return x;
 }
 
-template <class Simt, Reuse kReuse, int kWidth>
-FTP_DEVICE void StoreSpan(const Simt& simt, float* p, const Span& span, bool whole,
-                          const Pack<kWidth>& x) {
-  if constexpr (kWidth == kPackWidth) {
-    if (whole) return simt.template StorePack<kReuse>(p + span.index, x);
-  }
+template <class Simt, Reuse kReuse, int kWidth, Access kHow>
+FTP_DEVICE void StoreAt(const Simt& simt, float* p, const Elements<kWidth, kHow>& elements,
+                        const Pack<kWidth>& x) {
+  if constexpr (kWidth == kPackWidth && kHow == Access::kWhole) {
+    simt.template StorePack<kReuse>(p + elements.index, x);
+  } else {
 #pragma unroll
-  for (int i = 0; i < kWidth; ++i) {
-    if (i >= span.first && i < span.last) simt.template Store<kReuse>(p + span.index + i, x.e[i]);
+    for (int i = 0; i < kWidth; ++i) simt.template Store<kReuse>(p + elements.index + i, x.e[i]);
+  }
+}
+
+// Runs `body` with the place of the span's pack, or of one element after the other where the span
+// is part of a pack or the buffers are not aligned.
+template <class Body>
+FTP_DEVICE void AtSpan(bool aligned, const Span& span, const Body& body) {
+  if (aligned && span.whole()) {
+    body(Elements<kPackWidth>{span.index});
+  } else {
+#pragma unroll 1
+    for (int i = span.first; i < span.last; ++i) body(Elements<1>{span.index + i});
   }
 }
 
 // U_t of a pack and the base optimizer's state. `w` is looked at under decay only.
-template <class Simt, BaseUpdate kBase, int kWidth>
+template <class Simt, BaseUpdate kBase, int kWidth, Access kHow>
 FTP_DEVICE Pack<kWidth> BaseStep(const Simt& simt, const StepConstants& constants,
-                                 const VariableRecord& record, const Span& span, bool whole,
-                                 const Pack<kWidth>& g, const Pack<kWidth>& w) {
+                                 const VariableRecord& record,
+                                 const Elements<kWidth, kHow>& elements, const Pack<kWidth>& g,
+                                 const Pack<kWidth>& w) {
   Pack<kWidth> u;
   if constexpr (kBase == BaseUpdate::kAdamW) {
     const AdamWScalars adamw = AdamWOf(constants, record);
-    Pack<kWidth> m = LoadSpan<Simt, Reuse::kNever, kWidth>(simt, record.m, span, whole);
-    Pack<kWidth> v = LoadSpan<Simt, Reuse::kNever, kWidth>(simt, record.v, span, whole);
+    Pack<kWidth> m = LoadAt<Simt, Reuse::kNever>(simt, record.m, elements);
+    Pack<kWidth> v = LoadAt<Simt, Reuse::kNever>(simt, record.v, elements);
     Pack<kWidth> second{};
-    if (constants.amsgrad)
-      second = LoadSpan<Simt, Reuse::kNever, kWidth>(simt, record.vmax, span, whole);
+    if (constants.amsgrad) second = LoadAt<Simt, Reuse::kNever>(simt, record.vmax, elements);
 #pragma unroll
     for (int i = 0; i < kWidth; ++i) {
       m.e[i] = FirstMoment(adamw, g.e[i], m.e[i]);
@@ -64,16 +82,15 @@ FTP_DEVICE Pack<kWidth> BaseStep(const Simt& simt, const StepConstants& constant
       u.e[i] = AdamWUpdate(adamw, m.e[i], second.e[i]);
       if (constants.decays) u.e[i] = AddDecoupledDecay(adamw, u.e[i], w.e[i]);
     }
-    StoreSpan<Simt, Reuse::kNever, kWidth>(simt, record.m, span, whole, m);
-    StoreSpan<Simt, Reuse::kNever, kWidth>(simt, record.v, span, whole, v);
-    if (constants.amsgrad)
-      StoreSpan<Simt, Reuse::kNever, kWidth>(simt, record.vmax, span, whole, second);
+    StoreAt<Simt, Reuse::kNever>(simt, record.m, elements, m);
+    StoreAt<Simt, Reuse::kNever>(simt, record.v, elements, v);
+    if (constants.amsgrad) StoreAt<Simt, Reuse::kNever>(simt, record.vmax, elements, second);
     return u;
   }
   Pack<kWidth> buffer{};
   if (constants.momentum_slot) {
     if (!record.first_update) {
-      buffer = LoadSpan<Simt, Reuse::kNever, kWidth>(simt, record.momentum, span, whole);
+      buffer = LoadAt<Simt, Reuse::kNever>(simt, record.momentum, elements);
     }
 #pragma unroll
     for (int i = 0; i < kWidth; ++i) {
@@ -83,7 +100,7 @@ FTP_DEVICE Pack<kWidth> BaseStep(const Simt& simt, const StepConstants& constant
           constants.sgd.learning_rate *
           (constants.nesterov ? NesterovDirection(constants.sgd, d, buffer.e[i]) : buffer.e[i]);
     }
-    StoreSpan<Simt, Reuse::kNever, kWidth>(simt, record.momentum, span, whole, buffer);
+    StoreAt<Simt, Reuse::kNever>(simt, record.momentum, elements, buffer);
     return u;
   }
 #pragma unroll
@@ -94,7 +111,7 @@ FTP_DEVICE Pack<kWidth> BaseStep(const Simt& simt, const StepConstants& constant
   return u;
 }
 
-// What the elements of a pack add to the sums of their rows; 0 for elements that do not exist.
+// What the elements of a pack add to the sums of their rows.
 template <int kWidth>
 struct PackTerms {
   Pack<kWidth> c{};  // |C_t|
@@ -104,61 +121,55 @@ struct PackTerms {
 
 // Base update, C_t and the terms of its sums. `ratio` and `inverse_norm` are those of step t - 1
 // and looked at under kContinue only.
-template <class Simt, BaseUpdate kBase, DeviationMode kMode, int kWidth>
+template <class Simt, BaseUpdate kBase, DeviationMode kMode, int kWidth, Access kHow>
 FTP_DEVICE PackTerms<kWidth> DeviatePack(const Simt& simt, const StepConstants& constants,
-                                         const VariableRecord& record, const Span& span,
+                                         const VariableRecord& record,
+                                         const Elements<kWidth, kHow>& elements,
                                          const Pack<kWidth>& ratio,
                                          const Pack<kWidth>& inverse_norm) {
   constexpr bool kProposal = kBase == BaseUpdate::kProposal;
   constexpr bool kContinue = kMode == DeviationMode::kContinue;
   constexpr bool kNeedsAnchor = kProposal || !kContinue;
-  const bool whole = kWidth == kPackWidth && record.aligned && span.whole();
-  const Pack<kWidth> g = LoadSpan<Simt, Reuse::kNever, kWidth>(simt, record.gradient, span, whole);
+  const Pack<kWidth> g = LoadAt<Simt, Reuse::kNever>(simt, record.gradient, elements);
   Pack<kWidth> w{};
   if (kNeedsAnchor || constants.decays)
-    w = LoadSpan<Simt, Reuse::kNever, kWidth>(simt, record.weights, span, whole);
+    w = LoadAt<Simt, Reuse::kNever>(simt, record.weights, elements);
   Pack<kWidth> anchor{};
-  if (kNeedsAnchor) anchor = LoadSpan<Simt, Reuse::kSoon, kWidth>(simt, record.anchor, span, whole);
+  if (kNeedsAnchor) anchor = LoadAt<Simt, Reuse::kSoon>(simt, record.anchor, elements);
   Pack<kWidth> previous{};
-  if (kContinue)
-    previous = LoadSpan<Simt, Reuse::kSoon, kWidth>(simt, record.deviation, span, whole);
+  if (kContinue) previous = LoadAt<Simt, Reuse::kSoon>(simt, record.deviation, elements);
   Pack<kWidth> u{};
-  if constexpr (!kProposal)
-    u = BaseStep<Simt, kBase, kWidth>(simt, constants, record, span, whole, g, w);
+  if constexpr (!kProposal) u = BaseStep<Simt, kBase>(simt, constants, record, elements, g, w);
   Pack<kWidth> c{};
   PackTerms<kWidth> terms{};
 #pragma unroll
   for (int i = 0; i < kWidth; ++i) {
-    const bool exists = i >= span.first && i < span.last;
     if constexpr (kContinue) {
       c.e[i] =
           kProposal ? w.e[i] - anchor.e[i] : DeviationFromState(ratio.e[i], previous.e[i], u.e[i]);
-      terms.gd.e[i] = exists ? (previous.e[i] * inverse_norm.e[i]) * g.e[i] : 0.0f;
+      terms.gd.e[i] = (previous.e[i] * inverse_norm.e[i]) * g.e[i];
     } else {
       c.e[i] = DeviationFromWeights(w.e[i], u.e[i], anchor.e[i]);
       const float d = w.e[i] - anchor.e[i];
-      terms.gd.e[i] = exists ? d * g.e[i] : 0.0f;
-      terms.d.e[i] = exists ? Abs(d) : 0.0f;
+      terms.gd.e[i] = d * g.e[i];
+      terms.d.e[i] = Abs(d);
     }
-    // Elements that do not exist may be NaN here (0/0 under epsilon 0).
-    terms.c.e[i] = exists ? Abs(c.e[i]) : 0.0f;
+    terms.c.e[i] = Abs(c.e[i]);
   }
-  StoreSpan<Simt, Reuse::kSoon, kWidth>(simt, record.deviation, span, whole, c);
+  StoreAt<Simt, Reuse::kSoon>(simt, record.deviation, elements, c);
   return terms;
 }
 
 // W_t = A + ratio C_t.
-template <class Simt, int kWidth>
-FTP_DEVICE void ProjectPack(const Simt& simt, const VariableRecord& record, const Span& span,
-                            const Pack<kWidth>& ratio) {
-  const bool whole = kWidth == kPackWidth && record.aligned && span.whole();
-  const Pack<kWidth> anchor =
-      LoadSpan<Simt, Reuse::kNever, kWidth>(simt, record.anchor, span, whole);
-  const Pack<kWidth> c = LoadSpan<Simt, Reuse::kSoon, kWidth>(simt, record.deviation, span, whole);
+template <class Simt, int kWidth, Access kHow>
+FTP_DEVICE void ProjectPack(const Simt& simt, const VariableRecord& record,
+                            const Elements<kWidth, kHow>& elements, const Pack<kWidth>& ratio) {
+  const Pack<kWidth> anchor = LoadAt<Simt, Reuse::kNever>(simt, record.anchor, elements);
+  const Pack<kWidth> c = LoadAt<Simt, Reuse::kSoon>(simt, record.deviation, elements);
   Pack<kWidth> w;
 #pragma unroll
   for (int i = 0; i < kWidth; ++i) w.e[i] = Project(anchor.e[i], ratio.e[i], c.e[i]);
-  StoreSpan<Simt, Reuse::kNever, kWidth>(simt, record.output, span, whole, w);
+  StoreAt<Simt, Reuse::kNever>(simt, record.output, elements, w);
 }
 
 template <int kWidth>

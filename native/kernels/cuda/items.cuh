@@ -28,11 +28,11 @@ FTP_DEVICE void CheckItem(const Simt& simt, const StepArgs& args, const WorkItem
        i += kBlockThreads * kPackWidth) {
     const int64_t left = range.end - i;
     const Span span = {i, 0, left < kPackWidth ? static_cast<int32_t>(left) : kPackWidth};
-    // Read again by pass 1.
-    const Pack<kPackWidth> g =
-        LoadSpan<Simt, Reuse::kSoon, kPackWidth>(simt, gradient, span, aligned && span.whole());
+    AtSpan(aligned, span, [&](const auto& elements) {
+      const auto g = LoadAt<Simt, Reuse::kSoon>(simt, gradient, elements);  // pass 1 reads it again
 #pragma unroll
-    for (int k = 0; k < kPackWidth; ++k) finite = finite && g.e[k] - g.e[k] == 0.0f;
+      for (const float x : g.e) finite = finite && x - x == 0.0f;
+    });
   }
   if (!finite) simt.AtomicMin(&args.header->non_finite, record.index);
 }
@@ -47,16 +47,14 @@ FTP_DEVICE void PlainItem(const Simt& simt, const StepConstants& constants,
        i += kBlockThreads * kPackWidth) {
     const int64_t left = range.end - i;
     const Span span = {i, 0, left < kPackWidth ? static_cast<int32_t>(left) : kPackWidth};
-    const bool whole = record.aligned && span.whole();
-    const Pack<kPackWidth> g =
-        LoadSpan<Simt, Reuse::kNever, kPackWidth>(simt, record.gradient, span, whole);
-    Pack<kPackWidth> w =
-        LoadSpan<Simt, Reuse::kNever, kPackWidth>(simt, record.weights, span, whole);
-    const Pack<kPackWidth> u =
-        BaseStep<Simt, kBase, kPackWidth>(simt, constants, record, span, whole, g, w);
+    AtSpan(record.aligned, span, [&](const auto& elements) {
+      const auto g = LoadAt<Simt, Reuse::kNever>(simt, record.gradient, elements);
+      auto w = LoadAt<Simt, Reuse::kNever>(simt, record.weights, elements);
+      const auto u = BaseStep<Simt, kBase>(simt, constants, record, elements, g, w);
 #pragma unroll
-    for (int k = 0; k < kPackWidth; ++k) w.e[k] = w.e[k] - u.e[k];
-    StoreSpan<Simt, Reuse::kNever, kPackWidth>(simt, record.output, span, whole, w);
+      for (int k = 0; k < elements.kWidth; ++k) w.e[k] = w.e[k] - u.e[k];
+      StoreAt<Simt, Reuse::kNever>(simt, record.output, elements, w);
+    });
   }
 }
 

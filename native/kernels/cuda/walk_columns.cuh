@@ -23,6 +23,16 @@ FTP_DEVICE TilePlace PlaceInTile(const Simt& simt, const DevicePartition& p) {
   return {simt.Thread() - line_lane * p.lanes, line_lane};
 }
 
+// Runs `body` with the place of the columns from `index` on.
+template <int kWidth, class Body>
+FTP_DEVICE void AtColumns(bool aligned, int64_t index, const Body& body) {
+  if (kWidth == 1 || aligned) {
+    body(Elements<kWidth>{index});
+  } else {
+    body(Elements<kWidth, Access::kSplit>{index});
+  }
+}
+
 FTP_DEVICE int64_t RowOfColumn(const DevicePartition& p, int64_t column) {
   return p.inner == 1 ? column : column / p.inner;
 }
@@ -77,21 +87,25 @@ FTP_DEVICE void DeviateColumns(const Simt& simt, const StepConstants& constants,
           inverse_norm.e[i] = 1.0f / norm;
         }
       }
-      Span span = {range.first_index + column + place.line_lane * p.columns, 0, kWidth};
+      int64_t index = range.first_index + column + place.line_lane * p.columns;
 #pragma unroll 1
       for (int line = place.line_lane; line < range.lines; line += range.line_lanes) {
-        const PackTerms<kWidth> terms = DeviatePack<Simt, kBase, kMode, kWidth>(
-            simt, constants, record, span, ratio, inverse_norm);
-        span.index += range.line_lanes * p.columns;
+        AtColumns<kWidth>(record.aligned, index, [&](const auto& elements) {
+          const PackTerms<kWidth> terms = DeviatePack<Simt, kBase, kMode>(
+              simt, constants, record, elements, ratio, inverse_norm);
 #pragma unroll
-        for (int i = 0; i < kWidth; ++i) {
-          c[i] += static_cast<double>(terms.c.e[i]);
-          if constexpr (kMode == DeviationMode::kContinue) h += static_cast<double>(terms.gd.e[i]);
-          if constexpr (kRejoin) {
-            d[i] += static_cast<double>(terms.d.e[i]);
-            gd[i] += static_cast<double>(terms.gd.e[i]);
+          for (int i = 0; i < kWidth; ++i) {
+            c[i] += static_cast<double>(terms.c.e[i]);
+            if constexpr (kMode == DeviationMode::kContinue) {
+              h += static_cast<double>(terms.gd.e[i]);
+            }
+            if constexpr (kRejoin) {
+              d[i] += static_cast<double>(terms.d.e[i]);
+              gd[i] += static_cast<double>(terms.gd.e[i]);
+            }
           }
-        }
+        });
+        index += range.line_lanes * p.columns;
       }
     }
     double* const slot = record.partials() + range.stripe * p.columns + range.first_column + tile;
@@ -125,11 +139,12 @@ FTP_DEVICE void ProjectColumns(const Simt& simt, const VariableRecord& record, i
           gamma,
           simt.LoadPublished(record.norms + RowOfColumn(p, range.first_column + column + i)));
     }
-    Span span = {range.first_index + column + place.line_lane * p.columns, 0, kWidth};
+    int64_t index = range.first_index + column + place.line_lane * p.columns;
 #pragma unroll 2
     for (int line = place.line_lane; line < range.lines; line += range.line_lanes) {
-      ProjectPack<Simt, kWidth>(simt, record, span, ratio);
-      span.index += range.line_lanes * p.columns;
+      AtColumns<kWidth>(record.aligned, index,
+                        [&](const auto& elements) { ProjectPack(simt, record, elements, ratio); });
+      index += range.line_lanes * p.columns;
     }
   }
 }

@@ -3,6 +3,8 @@
 #ifndef TFJS_FTP_KERNELS_CUDA_WALK_ROWS_CUH_
 #define TFJS_FTP_KERNELS_CUDA_WALK_ROWS_CUH_
 
+#include <type_traits>
+
 #include "elements.cuh"
 #include "reduce.cuh"
 
@@ -20,26 +22,31 @@ template <class Simt, BaseUpdate kBase, DeviationMode kMode>
 FTP_DEVICE void DeviateSlots(const Simt& simt, const StepConstants& constants,
                              const VariableRecord& record, int64_t row, int lane, RowSums* sums) {
   const RowsPlace& place = simt.Shared().rows;
-  Pack<kPackWidth> ratio{};
-  Pack<kPackWidth> inverse_norm{};
+  float ratio = 0.0f;
+  float inverse_norm = 0.0f;
   if constexpr (kMode == DeviationMode::kContinue) {
     const float norm = record.norms[row];
-    ratio = Fill<kPackWidth>(ProjectRatio(record.constraint[0], norm));
-    inverse_norm = Fill<kPackWidth>(1.0f / norm);
+    ratio = ProjectRatio(record.constraint[0], norm);
+    inverse_norm = 1.0f / norm;
   }
   // Not unrolled: a pack's loads alone keep memory busy, and registers are scarce.
 #pragma unroll 1
   for (int slot = lane; slot < place.slots; slot += place.lanes) {
     const Span span = RowSpan(record.partition, row, place.first_slot + slot);
     if (span.empty()) continue;
-    const PackTerms<kPackWidth> terms = DeviatePack<Simt, kBase, kMode, kPackWidth>(
-        simt, constants, record, span, ratio, inverse_norm);
+    AtSpan(record.aligned, span, [&](const auto& elements) {
+      constexpr int kWidth = std::decay_t<decltype(elements)>::kWidth;
+      const PackTerms<kWidth> terms = DeviatePack<Simt, kBase, kMode>(
+          simt, constants, record, elements, Fill<kWidth>(ratio), Fill<kWidth>(inverse_norm));
 #pragma unroll
-    for (int i = 0; i < kPackWidth; ++i) {
-      sums->c += static_cast<double>(terms.c.e[i]);
-      if constexpr (kMode != DeviationMode::kFirst) sums->gd += static_cast<double>(terms.gd.e[i]);
-      if constexpr (kMode == DeviationMode::kRejoin) sums->d += static_cast<double>(terms.d.e[i]);
-    }
+      for (int i = 0; i < kWidth; ++i) {
+        sums->c += static_cast<double>(terms.c.e[i]);
+        if constexpr (kMode != DeviationMode::kFirst) {
+          sums->gd += static_cast<double>(terms.gd.e[i]);
+        }
+        if constexpr (kMode == DeviationMode::kRejoin) sums->d += static_cast<double>(terms.d.e[i]);
+      }
+    });
   }
 }
 
@@ -111,12 +118,14 @@ FTP_DEVICE void ProjectRows(const Simt& simt, const VariableRecord& record, int6
   const float gamma = simt.LoadPublished(record.constraint);
   for (int i = simt.Thread() / lanes; i < place.rows; i += kBlockThreads / lanes) {
     const int64_t row = place.first_row + i;
-    const Pack<kPackWidth> ratio =
-        Fill<kPackWidth>(ProjectRatio(gamma, simt.LoadPublished(record.norms + row)));
+    const float ratio = ProjectRatio(gamma, simt.LoadPublished(record.norms + row));
 #pragma unroll 2
     for (int slot = simt.Thread() % lanes; slot < place.slots; slot += lanes) {
       const Span span = RowSpan(record.partition, row, place.first_slot + slot);
-      if (!span.empty()) ProjectPack<Simt, kPackWidth>(simt, record, span, ratio);
+      if (span.empty()) continue;
+      AtSpan(record.aligned, span, [&](const auto& elements) {
+        ProjectPack(simt, record, elements, Fill<std::decay_t<decltype(elements)>::kWidth>(ratio));
+      });
     }
   }
 }
