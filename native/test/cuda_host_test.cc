@@ -9,21 +9,13 @@
 
 #include "driven.h"
 #include "emulate.h"
-#include "oracle.h"
+#include "oracle_loop.h"
 
 namespace tfjs_ftp {
 namespace {
 
-// Norms and hyper-gradients are sums of float32 products.
-constexpr double kTolerance = 2e-5;
-constexpr double kConstraintTolerance = 2e-3;
-
 constexpr DeviationMode kModes[] = {DeviationMode::kFirst, DeviationMode::kContinue,
                                     DeviationMode::kRejoin};
-
-std::string Name(const Shape& s) {
-  return std::to_string(s.outer) + "x" + std::to_string(s.rows) + "x" + std::to_string(s.inner);
-}
 
 std::vector<Shape> SmallShapes() {
   return {{1, 1, 1},    {1, 1, 3},     {1, 1, 17},   {1, 1, 5000}, {1, 5, 16},  {1, 7, 33},
@@ -124,82 +116,20 @@ void TestHugePartitions() {
   }
 }
 
-void TestOne(const std::string& name, const StepOptions& options, const Shape& shape, bool excluded,
-             int rejoin_at, const Emulation& emulation) {
-  const uint32_t seed = static_cast<uint32_t>(shape.outer * 31 + shape.rows * 7 + shape.inner);
-  Driven x(options, shape, excluded, seed);
-  Driven cpu(options, shape, excluded, seed);
-  OracleVariable y(shape.outer, shape.rows, shape.inner, excluded, x.weights, x.weights);
-  const StateLayout layout = x.Layout(options);
-  std::vector<float> proposal;
-  for (int t = 1; t <= 4; ++t) {
-    DrawGradient(&x.gradient, seed, t);
-    cpu.gradient = x.gradient;
-    bool from_weights = t == 1;
-    if (t == rejoin_at) {
-      for (size_t i = 0; i < x.weights.size(); ++i) {
-        x.weights[i] += 0.01f * static_cast<float>(static_cast<int>(i % 7) - 3);
-        y.weights[i] = x.weights[i];
-      }
-      from_weights = true;
-    }
-    if (options.base == BaseUpdate::kProposal) {
-      for (size_t i = 0; i < x.weights.size(); ++i) x.weights[i] -= 0.01f * x.gradient[i];
-      proposal = x.weights;
-    }
-    std::fill(x.output.begin(), x.output.end(), std::numeric_limits<float>::quiet_NaN());
-    cpu.weights = x.weights;
-    cpu.state = x.state;  // element-wise results of one step from the same state have the same bits
-    const VariableStep step = x.Step(t, t, from_weights);
-    const StepResult result = EmulateStep(options, &step, 1, emulation);
-    CHECK(result.status == StepStatus::kOk, "%s", name.c_str());
-    const VariableStep cpu_step = cpu.Step(t, t, from_weights);
-    CpuStep(options, &cpu_step, 1);
+// Every step against the oracle, and its element-wise state against the CPU step, bit by bit.
+void TestOne(OracleRun run, const Emulation& emulation) {
+  run.options.threads = 1;
+  CheckAgainstOracle(run, [&](const VariableStep& step, Driven* x) {
+    Driven cpu = *x;
+    const VariableStep cpu_step = cpu.Step(step.t, step.n, step.from_weights);
+    const StepResult result = EmulateStep(run.options, &step, 1, emulation);
+    CHECK(result.status == StepStatus::kOk, "%s", run.name.c_str());
+    CpuStep(run.options, &cpu_step, 1);
+    const StateLayout layout = x->Layout(run.options);
     const int64_t first = layout.anchor == kNoSection ? 0 : layout.anchor;
-    CHECK(std::equal(x.state.begin() + first, x.state.end(), cpu.state.begin() + first),
-          "%s t=%d: element-wise state is not that of the CPU step", name.c_str(), t);
-    OracleStep(options, t, t, from_weights, x.gradient, proposal, &y);
-    x.weights = x.output;
-    const double distance = RelativeDistance(x.weights.data(), y.weights);
-    CHECK(distance < kTolerance, "%s t=%d: %g", name.c_str(), t, distance);
-    if (excluded) continue;
-    const float* c = x.state.data() + layout.constraint;
-    CHECK(std::abs(c[0] - y.gamma) <= kConstraintTolerance * y.gamma, "%s t=%d: gamma %g %g",
-          name.c_str(), t, static_cast<double>(c[0]), y.gamma);
-    CHECK(std::abs(c[3] - y.hyper_gradient) <=
-              kConstraintTolerance * (1 + std::abs(y.hyper_gradient)),
-          "%s t=%d: h %g %g", name.c_str(), t, static_cast<double>(c[3]), y.hyper_gradient);
-    CHECK(RelativeDistance(x.state.data() + layout.norms, y.norms) < kConstraintTolerance,
-          "%s t=%d: norms", name.c_str(), t);
-  }
-}
-
-StepOptions AdamW() {
-  StepOptions options;
-  options.learning_rate = 1e-2;
-  options.beta1 = 0.9;
-  options.beta2 = 0.999;
-  options.epsilon = 1e-8;
-  options.threads = 1;
-  return options;
-}
-
-// AdamW, decay, AMSGrad; SGD plain, with momentum, dampening and decay, with Nesterov; projection.
-constexpr int kVariants = 7;
-StepOptions Variant(int variant) {
-  StepOptions options = AdamW();
-  if (variant == 1) options.weight_decay = 0.1;
-  if (variant == 2) options.amsgrad = true;
-  if (variant >= 3) options.base = BaseUpdate::kSgd;
-  if (variant == 4 || variant == 5) {
-    options.momentum_slot = true;
-    options.momentum = 0.9;
-    options.weight_decay = 0.05;
-    if (variant == 4) options.dampening = 0.5;
-    options.nesterov = variant == 5;
-  }
-  if (variant == 6) options.base = BaseUpdate::kProposal;
-  return options;
+    CHECK(std::equal(x->state.begin() + first, x->state.end(), cpu.state.begin() + first),
+          "%s t=%d: element-wise state is not that of the CPU step", run.name.c_str(), step.t);
+  });
 }
 
 // Sanitizers take their time: a part of the combinations, every shape among them.
@@ -214,18 +144,15 @@ void TestOracle() {
   for (const Shape& shape : SmallShapes()) {
     for (int variant = 0; variant < kVariants; ++variant, ++number) {
       if (number % kShare != 0) continue;
-      const StepOptions options = Variant(variant);
       Emulation emulation;
       emulation.tuning.chunk_elements = number % 3 == 0 ? 16384 : 1024;
       emulation.tuning.variant =
           number % 2 == 0 ? CudaVariant::kThreeLaunches : CudaVariant::kOneLaunch;
-      emulation.order = static_cast<ThreadOrder>(number % 3);
-      const std::string name = Name(shape) + " variant " + std::to_string(variant);
-      TestOne(name, options, shape, false, 0, emulation);
-      if (variant == 6) continue;
-      emulation.order = static_cast<ThreadOrder>((number + 1) % 3);
-      TestOne(name + " rejoin", options, shape, false, 3, emulation);
-      TestOne(name + " excluded", options, shape, true, 0, emulation);
+      int kind = number;
+      ForEachKind(shape, variant, 3, [&](const OracleRun& run) {
+        emulation.order = static_cast<ThreadOrder>(kind++ % 3);
+        TestOne(run, emulation);
+      });
     }
   }
 }
@@ -314,7 +241,7 @@ void TestSameBits() {
 
 // Nothing is written where a gradient is not finite, and the first such variable is named.
 void TestNonFinite() {
-  StepOptions options = AdamW();
+  StepOptions options = Variant(kAdamWVariant);
   options.check_finite = true;
   const float bads[] = {std::numeric_limits<float>::quiet_NaN(),
                         std::numeric_limits<float>::infinity(),
@@ -357,7 +284,7 @@ void TestNonFinite() {
 
 // The list of the one-launch version: every part once, and nothing in front of what it waits for.
 void TestFusedOrder() {
-  const StepOptions options = AdamW();
+  const StepOptions options = Variant(kAdamWVariant);
   for (const int64_t lag : {1, 2, 10, 100, 100000}) {
     for (const size_t count : {size_t{1}, size_t{3}, SmallShapes().size()}) {
       std::vector<Driven> variables;
@@ -413,9 +340,10 @@ void TestFusedOrder() {
 // Nothing to do, and what is refused.
 void TestEdges() {
   Emulation emulation;
-  CHECK(EmulateStep(AdamW(), nullptr, 0, emulation).status == StepStatus::kOk, "no variables");
-  StepOptions proposal = Variant(6);
-  Driven x(AdamW(), Shape{1, 2, 3}, true, 1u);
+  CHECK(EmulateStep(Variant(kAdamWVariant), nullptr, 0, emulation).status == StepStatus::kOk,
+        "no variables");
+  StepOptions proposal = Variant(kProposalVariant);
+  Driven x(Variant(kAdamWVariant), Shape{1, 2, 3}, true, 1u);
   const VariableStep step = x.Step(1, 1, true);
   const StepResult result = EmulateStep(proposal, &step, 1, emulation);
   CHECK(result.status == StepStatus::kUnsupported && result.variable == 0, "excluded proposal");

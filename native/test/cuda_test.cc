@@ -1,57 +1,25 @@
 // Tests of the CUDA step on a GPU; ends with code 77 where there is none. Every base, mode and
 // layout against the float64 oracle and, bit by bit, against the same kernel bodies run on the
-// host; refusal of non-finite gradients; steps in flight; order with the work of another stream.
+// host; refusal of non-finite gradients; steps in flight. How steps are ordered with TensorFlow's
+// work is gpu_op_test's.
 //   TFJS_FTP_TEST_QUICK=1    few shapes, for tools that slow kernels down
 //   TFJS_FTP_TEST_HUGE=only  only a variable of more than 2^31 elements (52 GB of device memory)
 #include <algorithm>
-#include <chrono>
 #include <cstdlib>
-#include <memory>
 #include <string>
-#include <thread>
 
 #include "../kernels/cuda/cuda_device.h"
 #include "../kernels/cuda/launch_step.h"
 #include "../kernels/cuda/pinned_ring.h"
-#include "../op/stream_order.h"
 #include "device_memory.h"
 #include "driven.h"
 #include "emulate.h"
-#include "oracle.h"
+#include "oracle_loop.h"
 
 namespace tfjs_ftp {
 namespace {
 
 constexpr int kSkipped = 77;
-constexpr double kTolerance = 2e-5;
-constexpr double kConstraintTolerance = 2e-3;
-
-StepOptions AdamW() {
-  StepOptions options;
-  options.learning_rate = 1e-2;
-  options.beta1 = 0.9;
-  options.beta2 = 0.999;
-  options.epsilon = 1e-8;
-  return options;
-}
-
-// AdamW, decay, AMSGrad; SGD plain, with momentum, dampening and decay, with Nesterov; projection.
-constexpr int kVariants = 7;
-StepOptions Variant(int variant) {
-  StepOptions options = AdamW();
-  if (variant == 1) options.weight_decay = 0.1;
-  if (variant == 2) options.amsgrad = true;
-  if (variant >= 3) options.base = BaseUpdate::kSgd;
-  if (variant == 4 || variant == 5) {
-    options.momentum_slot = true;
-    options.momentum = 0.9;
-    options.weight_decay = 0.05;
-    if (variant == 4) options.dampening = 0.5;
-    options.nesterov = variant == 5;
-  }
-  if (variant == 6) options.base = BaseUpdate::kProposal;
-  return options;
-}
 
 std::vector<Shape> Shapes() {
   // One of each walk, with ends that do not fill a pack.
@@ -64,10 +32,6 @@ std::vector<Shape> Shapes() {
           {4, 5, 6},     {9, 12, 64},    {2, 1, 9},      {300, 70, 1},   {16, 1, 40},
           {3, 7, 33},    {1, 129, 4100}, {768, 768, 1},  {1, 768, 3072}, {129, 2, 1},
           {5, 6, 31},    {70, 3000, 1},  {1, 30000, 96}, {9, 512, 512},  {2048, 1000, 1}};
-}
-
-std::string Name(const Shape& s) {
-  return std::to_string(s.outer) + "x" + std::to_string(s.rows) + "x" + std::to_string(s.inner);
 }
 
 // A list of variables with its device memory.
@@ -126,62 +90,26 @@ int32_t RunStep(const StepOptions& options, const std::vector<VariableStep>& lis
   return flag;
 }
 
-void TestOne(const std::string& name, const StepOptions& options, const Shape& shape, bool excluded,
-             int rejoin_at, const CudaTuning& tuning) {
-  const uint32_t seed = static_cast<uint32_t>(shape.outer * 31 + shape.rows * 7 + shape.inner);
-  std::vector<Driven> on_device;
-  on_device.emplace_back(options, shape, excluded, seed);
-  Driven& x = on_device[0];
-  Driven host = x;
-  OracleVariable y(shape.outer, shape.rows, shape.inner, excluded, x.weights, x.weights);
-  const StateLayout layout = x.Layout(options);
+// Every step against the oracle and, bit by bit, against the same bodies on the host.
+void TestOne(OracleRun run, const CudaTuning& tuning) {
+  run.steps = 5;
   // Fibers are slow; the large shapes have the oracle alone.
-  const bool emulate = shape.outer * shape.rows * shape.inner <= 300000;
-  std::vector<float> proposal;
-  for (int t = 1; t <= 5; ++t) {
-    DrawGradient(&x.gradient, seed, t);
-    const bool rejoins = t == rejoin_at;
-    if (rejoins) {
-      for (size_t i = 0; i < x.weights.size(); ++i) {
-        x.weights[i] += 0.01f * static_cast<float>(static_cast<int>(i % 7) - 3);
-        y.weights[i] = x.weights[i];
-      }
-    }
-    if (options.base == BaseUpdate::kProposal) {
-      for (size_t i = 0; i < x.weights.size(); ++i) x.weights[i] -= 0.01f * x.gradient[i];
-      proposal = x.weights;
-    }
-    host.weights = x.weights;
-    host.gradient = x.gradient;
-    host.state = x.state;
-    const OnDevice device(&on_device, t, 0, [&](size_t) { return rejoins; });
-    CHECK(RunStep(options, device.list, tuning) == kNoVariable, "%s", name.c_str());
-    x.state = device.states[0].Download();
-    x.weights = device.outputs[0].Download();
+  const bool emulate = run.shape.outer * run.shape.rows * run.shape.inner <= 300000;
+  CheckAgainstOracle(run, [&](const VariableStep& step, Driven* x) {
+    std::vector<Driven> variables = {*x};
+    const OnDevice device(&variables, step.t, 0, [&](size_t) { return step.from_weights; });
+    CHECK(RunStep(run.options, device.list, tuning) == kNoVariable, "%s", run.name.c_str());
     if (emulate) {
-      const VariableStep step = host.Step(t, t, t == 1 || rejoins);
       Emulation emulation;
       emulation.tuning = tuning;
-      EmulateStep(options, &step, 1, emulation);
-      CHECK(std::memcmp(host.state.data(), x.state.data(), x.state.size() * sizeof(float)) == 0,
-            "%s t=%d: state has other bits than on the host", name.c_str(), t);
-      CHECK(
-          std::memcmp(host.output.data(), x.weights.data(), x.weights.size() * sizeof(float)) == 0,
-          "%s t=%d: weights have other bits than on the host", name.c_str(), t);
+      EmulateStep(run.options, &step, 1, emulation);
+      CHECK(SameBits({x->state, x->output},
+                     {device.states[0].Download(), device.outputs[0].Download()}),
+            "%s t=%d: other bits than on the host", run.name.c_str(), step.t);
     }
-    OracleStep(options, t, t, t == 1 || rejoins, x.gradient, proposal, &y);
-    const double distance = RelativeDistance(x.weights.data(), y.weights);
-    CHECK(distance < kTolerance, "%s t=%d: %g", name.c_str(), t, distance);
-    if (excluded) continue;
-    const float* c = x.state.data() + layout.constraint;
-    CHECK(std::abs(c[0] - y.gamma) <= kConstraintTolerance * y.gamma, "%s t=%d: gamma %g %g",
-          name.c_str(), t, static_cast<double>(c[0]), y.gamma);
-    CHECK(std::abs(c[3] - y.hyper_gradient) <=
-              kConstraintTolerance * (1 + std::abs(y.hyper_gradient)),
-          "%s t=%d: h %g %g", name.c_str(), t, static_cast<double>(c[3]), y.hyper_gradient);
-    CHECK(RelativeDistance(x.state.data() + layout.norms, y.norms) < kConstraintTolerance,
-          "%s t=%d: norms", name.c_str(), t);
-  }
+    x->state = device.states[0].Download();
+    x->output = device.outputs[0].Download();
+  });
 }
 
 constexpr CudaVariant kBoth[] = {CudaVariant::kThreeLaunches, CudaVariant::kOneLaunch};
@@ -190,15 +118,12 @@ void TestOracle() {
   for (const Shape& shape : Shapes()) {
     for (int variant = 0; variant < kVariants; ++variant) {
       for (const CudaVariant launches : kBoth) {
-        const StepOptions options = Variant(variant);
         CudaTuning tuning;
         tuning.variant = launches;
-        const std::string name = Name(shape) + " variant " + std::to_string(variant) +
-                                 (launches == kBoth[0] ? " three launches" : " one launch");
-        TestOne(name, options, shape, false, 0, tuning);
-        if (variant == 6) continue;
-        TestOne(name + " rejoin", options, shape, false, 3, tuning);
-        TestOne(name + " excluded", options, shape, true, 0, tuning);
+        ForEachKind(shape, variant, 3, [&](OracleRun run) {
+          run.name += launches == CudaVariant::kThreeLaunches ? ", three launches" : ", one launch";
+          TestOne(run, tuning);
+        });
       }
     }
   }
@@ -248,7 +173,7 @@ void TestSameBits() {
 }
 
 void TestNonFinite() {
-  StepOptions options = AdamW();
+  StepOptions options = Variant(kAdamWVariant);
   options.check_finite = true;
   for (const CudaVariant launches : kBoth) {
     CudaTuning tuning;
@@ -281,7 +206,7 @@ void TestNonFinite() {
 // Many steps in flight, each on the outputs of the one before, against the same steps one at a
 // time.
 void TestInFlight() {
-  const StepOptions options = AdamW();
+  const StepOptions options = Variant(kAdamWVariant);
   constexpr int kSteps = 40;
   for (const CudaVariant launches : kBoth) {
     CudaTuning tuning;
@@ -329,69 +254,6 @@ void TestInFlight() {
       }
     }
     CHECK(SameBits(results[0], results[1]), "steps in flight differ");
-  }
-}
-
-// Another stream plays TensorFlow's: it produces the gradient after a pause and reads the weights
-// right behind the step. `order` null: nothing orders the two, which must go wrong, or the test
-// shows nothing.
-bool OrderHolds(const StreamOrder* order, unsigned stream_flags) {
-  const StepOptions options = AdamW();
-  std::vector<Driven> variables;
-  variables.emplace_back(options, Shape{700, 900, 1}, false, 11u);
-  Driven& x = variables[0];
-  DrawGradient(&x.gradient, 12u, 1);
-  Driven host = x;
-  const VariableStep on_host = host.Step(1, 1, true);
-  CpuStep(options, &on_host, 1);
-  OnDevice device(&variables, 1, 0, [](size_t) { return false; });
-  const DeviceFloats produced(x.gradient);
-  device.gradients[0].Poison();
-  DeviceFloats consumed(static_cast<int64_t>(x.weights.size()));
-  consumed.Poison();
-  cudaStream_t theirs = nullptr;
-  cudaStream_t unordered = nullptr;
-  CUDA_OK(cudaStreamCreateWithFlags(&theirs, stream_flags));
-  CUDA_OK(cudaStreamCreateWithFlags(&unordered, cudaStreamNonBlocking));
-  const CudaSizes sizes = MeasureCudaStep(options, device.list.data(), 1);
-  DeviceFloats scratch(sizes.scratch_bytes / static_cast<int64_t>(sizeof(float)) + 1);
-  std::vector<char> table(static_cast<size_t>(sizes.table_bytes));
-  CUDA_OK(cudaDeviceSynchronize());
-  CUDA_OK(cudaLaunchHostFunc(
-      theirs, [](void*) { std::this_thread::sleep_for(std::chrono::milliseconds(200)); }, nullptr));
-  CUDA_OK(cudaMemcpyAsync(device.gradients[0].get(), produced.get(), produced.bytes(),
-                          cudaMemcpyDeviceToDevice, theirs));
-  const auto launch = [&](void* stream) {
-    return CudaStep(options, device.list.data(), 1, scratch.get(), table.data(), stream).cuda;
-  };
-  CUDA_OK(order == nullptr ? launch(unordered) : OrderWithTensorFlow(*order, launch));
-  CUDA_OK(cudaMemcpyAsync(consumed.get(), device.outputs[0].get(), consumed.bytes(),
-                          cudaMemcpyDeviceToDevice, theirs));
-  CUDA_OK(cudaStreamSynchronize(theirs));
-  const std::vector<float> weights = consumed.Download();
-  CUDA_OK(cudaDeviceSynchronize());
-  const std::vector<float> state = device.states[0].Download();
-  CUDA_OK(cudaStreamDestroy(theirs));
-  CUDA_OK(cudaStreamDestroy(unordered));
-  // Step 1 puts the weights on their anchor whatever the gradient was; that shows in the moments.
-  const int64_t m = x.Layout(options).m;
-  const bool right_m = std::equal(host.weights.begin(), host.weights.end(), state.begin() + m,
-                                  [](float, float moment) { return moment == moment; }) &&
-                       std::memcmp(state.data() + m, host.state.data() + m,
-                                   host.weights.size() * sizeof(float)) == 0;
-  return right_m && weights == host.output;
-}
-
-void TestOrder() {
-  CHECK(!OrderHolds(nullptr, cudaStreamNonBlocking), "the test does not notice missing order");
-  const StreamOrder legacy = StreamOrder::kLegacyStream;
-  const StreamOrder synchronize = StreamOrder::kSynchronize;
-  const StreamOrder events = StreamOrder::kEvents;
-  CHECK(OrderHolds(&legacy, cudaStreamDefault), "legacy stream, blocking streams");
-  CHECK(!OrderHolds(&legacy, cudaStreamNonBlocking), "legacy stream orders non-blocking streams?");
-  for (const unsigned flags : {cudaStreamDefault, cudaStreamNonBlocking}) {
-    CHECK(OrderHolds(&synchronize, flags), "synchronize");
-    CHECK(OrderHolds(&events, flags), "events");
   }
 }
 
@@ -473,7 +335,6 @@ int main() {
   if (huge != nullptr) {
     TestHuge();
   } else {
-    TestOrder();
     TestNonFinite();
     TestInFlight();
     TestSameBits();

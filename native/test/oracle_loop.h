@@ -1,0 +1,125 @@
+// What every test of a step against the float64 oracle shares: the kinds of options, and the loop
+// over some steps of one variable. How a step is taken is the test's own.
+#ifndef TFJS_FTP_TEST_ORACLE_LOOP_H_
+#define TFJS_FTP_TEST_ORACLE_LOOP_H_
+
+#include <cmath>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "driven.h"
+#include "oracle.h"
+
+namespace tfjs_ftp {
+
+// Float32 rounding grows with the steps taken; a wrong formula is off by far more than this.
+constexpr double kTolerance = 2e-5;
+// Norms and hyper-gradients are sums of float32 products.
+constexpr double kConstraintTolerance = 2e-3;
+
+// AdamW, decay, AMSGrad; SGD plain, with momentum, dampening and decay, with Nesterov; projection.
+constexpr int kVariants = 7;
+constexpr int kAdamWVariant = 0;
+constexpr int kMomentumVariant = 4;
+constexpr int kProposalVariant = 6;
+inline StepOptions Variant(int variant) {
+  StepOptions options;
+  options.learning_rate = 1e-2;
+  options.beta1 = 0.9;
+  options.beta2 = 0.999;
+  options.epsilon = 1e-8;
+  if (variant == 1) options.weight_decay = 0.1;
+  if (variant == 2) options.amsgrad = true;
+  if (variant >= 3) options.base = BaseUpdate::kSgd;
+  if (variant == 4 || variant == 5) {
+    options.momentum_slot = true;
+    options.momentum = 0.9;
+    options.weight_decay = 0.05;
+    if (variant == 4) options.dampening = 0.5;
+    options.nesterov = variant == 5;
+  }
+  if (variant == kProposalVariant) options.base = BaseUpdate::kProposal;
+  return options;
+}
+
+inline std::string Name(const Shape& s) {
+  return std::to_string(s.outer) + "x" + std::to_string(s.rows) + "x" + std::to_string(s.inner);
+}
+
+// Takes the step `step` (its pointers are those of `x`): leaves x->state and x->output as after it.
+using TakeStep = std::function<void(const VariableStep& step, Driven* x)>;
+
+struct OracleRun {
+  std::string name;
+  StepOptions options;
+  Shape shape;
+  bool excluded = false;
+  int rejoin_at = 0;  // step before which the weights are assigned from outside; 0: none
+  int steps = 4;
+};
+
+// Weights, gamma, hyper-gradient and norms of every step against the oracle.
+inline void CheckAgainstOracle(const OracleRun& run, const TakeStep& take_step) {
+  const StepOptions& options = run.options;
+  const Shape& shape = run.shape;
+  const char* const name = run.name.c_str();
+  const uint32_t seed = static_cast<uint32_t>(shape.outer * 31 + shape.rows * 7 + shape.inner);
+  Driven x(options, shape, run.excluded, seed);
+  OracleVariable y(shape.outer, shape.rows, shape.inner, run.excluded, x.weights, x.weights);
+  const StateLayout layout = x.Layout(options);
+  std::vector<float> proposal;
+  for (int t = 1; t <= run.steps; ++t) {
+    DrawGradient(&x.gradient, seed, t);
+    bool from_weights = t == 1;
+    if (t == run.rejoin_at) {
+      for (size_t i = 0; i < x.weights.size(); ++i) {
+        x.weights[i] += 0.01f * static_cast<float>(static_cast<int>(i % 7) - 3);
+        y.weights[i] = x.weights[i];
+      }
+      from_weights = true;
+    }
+    if (options.base == BaseUpdate::kProposal) {
+      for (size_t i = 0; i < x.weights.size(); ++i) x.weights[i] -= 0.01f * x.gradient[i];
+      proposal = x.weights;
+    }
+    x.output.assign(x.output.size(), std::numeric_limits<float>::quiet_NaN());
+    take_step(x.Step(t, t, from_weights), &x);
+    OracleStep(options, t, t, from_weights, x.gradient, proposal, &y);
+    x.weights = x.output;
+    const double distance = RelativeDistance(x.weights.data(), y.weights);
+    CHECK(distance < kTolerance, "%s t=%d: %g", name, t, distance);
+    if (run.excluded) continue;
+    const float* c = x.state.data() + layout.constraint;
+    CHECK(std::abs(c[0] - y.gamma) <= kConstraintTolerance * y.gamma, "%s t=%d: gamma %g %g", name,
+          t, static_cast<double>(c[0]), y.gamma);
+    CHECK(std::abs(c[3] - y.hyper_gradient) <=
+              kConstraintTolerance * (1 + std::abs(y.hyper_gradient)),
+          "%s t=%d: h %g %g", name, t, static_cast<double>(c[3]), y.hyper_gradient);
+    CHECK(RelativeDistance(x.state.data() + layout.norms, y.norms) < kConstraintTolerance,
+          "%s t=%d: norms", name, t);
+  }
+}
+
+// One variable with one variant of the options as all of its kinds: held, assigned from outside
+// before step `rejoin_at`, and excluded, where the variant has them.
+template <class Check>
+void ForEachKind(const Shape& shape, int variant, int rejoin_at, const Check& check) {
+  OracleRun run;
+  run.name = Name(shape) + " variant " + std::to_string(variant);
+  run.options = Variant(variant);
+  run.shape = shape;
+  check(run);
+  if (variant == kProposalVariant) return;
+  OracleRun rejoining = run;
+  rejoining.name += " rejoin";
+  rejoining.rejoin_at = rejoin_at;
+  check(rejoining);
+  run.name += " excluded";
+  run.excluded = true;
+  check(run);
+}
+
+}  // namespace tfjs_ftp
+
+#endif  // TFJS_FTP_TEST_ORACLE_LOOP_H_
