@@ -98,9 +98,17 @@ std::string RegisterKernel(const OpDefinition& definition, const char* device,
   return wrong;
 }
 
-// Registers one op and its kernels, that for GPUs if `gpu`; "" or what went wrong. An op that
-// exists already (a second copy of the addon in this process) is fine.
-std::string RegisterOp(const OpDefinition& definition, bool gpu) {
+// What of an op is registered. TensorFlow takes nothing twice, so a second try after a failure adds
+// only what is missing.
+struct Registered {
+  bool op = false;
+  bool cpu = false;
+  bool gpu = false;
+};
+
+// Registers one op; "" or what went wrong. An op that exists already without our doing comes from a
+// second copy of the addon in this process, which has registered its kernels too.
+std::string RegisterOp(const OpDefinition& definition, Registered* done) {
   TF_OpDefinitionBuilder* builder = g_api.NewOpDefinitionBuilder(definition.name);
   for (const char* attr : definition.attrs) g_api.OpDefinitionBuilderAddAttr(builder, attr);
   for (const char* input : definition.inputs) g_api.OpDefinitionBuilderAddInput(builder, input);
@@ -111,11 +119,26 @@ std::string RegisterOp(const OpDefinition& definition, bool gpu) {
   TF_Status* status = g_api.NewStatus();
   g_api.RegisterOpDefinition(builder, status);  // takes the builder
   const int code = g_api.GetCode(status);
-  std::string wrong = code == kTfOk || code == kTfAlreadyExists ? "" : g_api.Message(status);
+  const std::string wrong = code == kTfOk || code == kTfAlreadyExists ? "" : g_api.Message(status);
   g_api.DeleteStatus(status);
-  if (code != kTfOk) return wrong;
-  wrong = RegisterKernel(definition, "CPU", definition.compute_cpu);
-  if (wrong.empty() && gpu) wrong = RegisterKernel(definition, "GPU", definition.compute_gpu);
+  if (code == kTfOk) done->op = true;
+  if (code == kTfAlreadyExists) *done = {true, true, true};
+  return wrong;
+}
+
+// Registers what is missing of one op and its kernels, that for GPUs if `gpu`; "" or what went
+// wrong.
+std::string Complete(const OpDefinition& definition, bool gpu, Registered* done) {
+  std::string wrong;
+  if (!done->op) wrong = RegisterOp(definition, done);
+  if (wrong.empty() && !done->cpu) {
+    wrong = RegisterKernel(definition, "CPU", definition.compute_cpu);
+    done->cpu = wrong.empty();
+  }
+  if (wrong.empty() && gpu && !done->gpu) {
+    wrong = RegisterKernel(definition, "GPU", definition.compute_gpu);
+    done->gpu = wrong.empty();
+  }
   return wrong;
 }
 
@@ -130,6 +153,7 @@ StreamOrder GpuStreamOrder() { return g_stream_order; }
 TensorFlowState RegisterTensorFlowOps(const std::vector<std::string>& paths) {
   static std::mutex mutex;
   static TensorFlowState state;
+  static std::vector<Registered> done(Definitions().size());
   std::lock_guard<std::mutex> lock(mutex);
   if (state.registered) return state;
   state.lookup = LookUpTensorFlow(paths, &g_api);
@@ -137,10 +161,12 @@ TensorFlowState RegisterTensorFlowOps(const std::vector<std::string>& paths) {
   bool gpu = false;
 #if defined(TFJS_FTP_HAVE_CUDA)
   gpu = GpuWanted() && QueryCuda().available;
-  g_stream_order = ChooseStreamOrder(state.lookup.version);
+  state.lookup.reason = ChooseStreamOrder(state.lookup.version, &g_stream_order);
+  if (!state.lookup.reason.empty()) return state;
 #endif
-  for (const OpDefinition& definition : Definitions()) {
-    const std::string wrong = RegisterOp(definition, gpu);
+  for (size_t i = 0; i < Definitions().size(); ++i) {
+    const OpDefinition& definition = Definitions()[i];
+    const std::string wrong = Complete(definition, gpu, &done[i]);
     if (!wrong.empty()) {
       state.lookup.reason = std::string("TensorFlow refused ") + definition.name + ": " + wrong;
       return state;

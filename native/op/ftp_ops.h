@@ -26,7 +26,7 @@ struct TensorFlowState {
 };
 
 // Finds TensorFlow and registers the ops, once per process; safe to call from any thread. Called
-// again after a failed look-up, it tries again.
+// again after a failure, whose reason is in lookup.reason, it does what is missing.
 TensorFlowState RegisterTensorFlowOps(const std::vector<std::string>& paths);
 
 }  // namespace tfjs_ftp

@@ -105,20 +105,23 @@ int LaunchBetweenEvents(const ContextEvents& driver, const std::function<int(voi
 
 }  // namespace
 
-StreamOrder ChooseStreamOrder(const std::string& tensorflow_version) {
+std::string ChooseStreamOrder(const std::string& tensorflow_version, StreamOrder* order) {
   if (const char* wish = std::getenv("TFJS_FTP_STREAM_ORDER")) {
-    for (const StreamOrder order :
+    for (const StreamOrder one :
          {StreamOrder::kLegacyStream, StreamOrder::kSynchronize, StreamOrder::kEvents}) {
-      if (std::strcmp(wish, StreamOrderName(order)) == 0) return order;
+      if (std::strcmp(wish, StreamOrderName(one)) != 0) continue;
+      *order = one;
+      return "";
     }
+    return "TFJS_FTP_STREAM_ORDER must be legacy, synchronize or events, got '" +
+           std::string(wish) + "'";
   }
   int major = 0;
   int minor = 0;
-  if (std::sscanf(tensorflow_version.c_str(), "%d.%d", &major, &minor) == 2 && major == 2 &&
-      minor < 13) {
-    return StreamOrder::kLegacyStream;
-  }
-  return StreamOrder::kSynchronize;
+  const bool known =
+      std::sscanf(tensorflow_version.c_str(), "%d.%d", &major, &minor) == 2 && major == 2;
+  *order = known && minor < 13 ? StreamOrder::kLegacyStream : StreamOrder::kSynchronize;
+  return "";
 }
 
 const char* StreamOrderName(StreamOrder order) {

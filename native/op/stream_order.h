@@ -15,8 +15,9 @@ enum class StreamOrder {
 };
 
 // The way for a TensorFlow of this version ("2.9.1"; empty: unknown). TFJS_FTP_STREAM_ORDER =
-// legacy, synchronize or events overrides it, to measure and to compare.
-StreamOrder ChooseStreamOrder(const std::string& tensorflow_version);
+// legacy, synchronize or events overrides it, to measure and to compare. Returns "", or what is
+// wrong with that variable; *order is then as it was.
+std::string ChooseStreamOrder(const std::string& tensorflow_version, StreamOrder* order);
 
 const char* StreamOrderName(StreamOrder order);
 

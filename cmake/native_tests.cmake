@@ -1,0 +1,53 @@
+# The native tests, which need no Node: `ctest` runs them. Code 77 says that there is no GPU.
+enable_testing()
+
+# An executable and its test. `name` is both; sources and then, behind LIBRARIES, what it links.
+function(tfjs_ftp_test name)
+  cmake_parse_arguments(test "" "" "SOURCES;LIBRARIES" ${ARGN})
+  add_executable(${name} ${test_SOURCES})
+  target_link_libraries(${name} PRIVATE tfjs_ftp_flags tfjs_ftp_kernels ${test_LIBRARIES})
+  add_test(NAME ${name} COMMAND ${name})
+  set_tests_properties(${name} PROPERTIES SKIP_RETURN_CODE 77)
+endfunction()
+
+tfjs_ftp_test(kernel_test SOURCES native/test/kernel_test.cc native/test/oracle.cc)
+if(NOT UNIX)
+  return()
+endif()
+
+# The bodies of the CUDA kernels on the host; needs no CUDA. Its fibers switch with POSIX calls.
+tfjs_ftp_test(cuda_host_test
+  SOURCES native/test/cuda_host_test.cc native/test/oracle.cc native/kernels/cuda/work_table.cc
+  LIBRARIES tfjs_ftp_emulation)
+# A sanitizer that watches threads loses its way among stacks that are switched.
+if(TFJS_FTP_SANITIZE STREQUAL "thread")
+  set_tests_properties(cuda_host_test PROPERTIES DISABLED ON)
+endif()
+
+# The ops under a double of TensorFlow's C API, a library that is looked up as TensorFlow is.
+add_library(tf_double SHARED native/test/tf_double.cc)
+target_link_libraries(tf_double PRIVATE tfjs_ftp_flags)
+set(op_test_sources ${TFJS_FTP_OP_SOURCES} ${TFJS_FTP_CPU_OP_SOURCES}
+  native/test/op_calls.cc native/test/oracle.cc)
+function(tfjs_ftp_use_tf_double target)
+  target_link_libraries(${target} PRIVATE tf_double ${CMAKE_DL_LIBS})
+  target_compile_definitions(${target} PRIVATE TFJS_FTP_TF_DOUBLE_FILE="$<TARGET_FILE:tf_double>")
+endfunction()
+
+if(NOT TFJS_FTP_HAVE_CUDA)
+  tfjs_ftp_test(op_test SOURCES native/test/op_test.cc ${op_test_sources})
+  tfjs_ftp_use_tf_double(op_test)
+  return()
+endif()
+
+tfjs_ftp_test(cuda_test
+  SOURCES native/test/cuda_test.cc native/test/oracle.cc LIBRARIES tfjs_ftp_emulation tfjs_ftp_cuda)
+set_target_properties(cuda_test PROPERTIES LINKER_LANGUAGE CXX)
+
+# The same library with a double in the place of the GPU.
+tfjs_ftp_test(cuda_double_test SOURCES native/test/cuda_double/cuda_double_test.cc)
+tfjs_ftp_use_cuda_double(cuda_double_test)
+
+tfjs_ftp_test(op_test SOURCES native/test/op_test.cc native/op/stream_order.cc ${op_test_sources})
+tfjs_ftp_use_tf_double(op_test)
+tfjs_ftp_use_cuda_double(op_test)

@@ -1,0 +1,167 @@
+// Tests of the ops' registration and of their CPU kernels without TensorFlow: its C API is a double
+// (tf_double.h). What the ops do under the real one is tested from JavaScript.
+#include <cstdlib>
+#include <cstring>
+
+#include "../op/ftp_ops.h"
+#include "driven.h"
+#include "op_calls.h"
+#include "oracle_loop.h"
+#if defined(TFJS_FTP_HAVE_CUDA)
+#include "../op/stream_order.h"
+#endif
+
+namespace tfjs_ftp {
+namespace {
+
+using tf_double::NewTensor;
+using tf_double::Result;
+using tf_double::TensorRef;
+
+const char* const kOps[] = {"TfjsFtpAllocate", "TfjsFtpRead", "TfjsFtpWrite", "TfjsFtpStep"};
+
+TensorFlowState Register() { return RegisterTensorFlowOps({TFJS_FTP_TF_DOUBLE_FILE}); }
+
+// A kernel that TensorFlow refuses once is registered by the next try. It used to count as
+// registered, because its op was.
+void TestRegistration() {
+  CHECK(!RegisterTensorFlowOps({}).lookup.found, "found without its path");
+#if defined(TFJS_FTP_HAVE_CUDA)
+  setenv("TFJS_FTP_STREAM_ORDER", "legcay", 1);
+  const TensorFlowState misspelt = Register();
+  CHECK(!misspelt.registered && misspelt.lookup.reason ==
+                                    "TFJS_FTP_STREAM_ORDER must be legacy, synchronize or events, "
+                                    "got 'legcay'",
+        "%s", misspelt.lookup.reason.c_str());
+  CHECK(tf_double::Registrations() == 0, "registered all the same");
+  unsetenv("TFJS_FTP_STREAM_ORDER");
+#endif
+  tf_double::RefuseKernel(2);
+  for (int attempt = 0; attempt < 2; ++attempt) {
+    const TensorFlowState state = Register();
+    CHECK(state.lookup.found && state.lookup.version == "2.21.0", "look-up");
+    CHECK(state.registered == (attempt == 1), "attempt %d", attempt);
+    CHECK(state.lookup.reason ==
+              (attempt == 0 ? "TensorFlow refused TfjsFtpRead: refused by the test" : ""),
+          "%s", state.lookup.reason.c_str());
+    CHECK(tf_double::Registrations() == (attempt == 0 ? 1 : 4), "kernels");
+  }
+  for (const char* op : kOps) {
+    CHECK(tf_double::HasKernel(op, "CPU"), "%s", op);
+    CHECK(!tf_double::HasKernel(op, "GPU"), "%s for GPUs, unasked", op);
+  }
+  CHECK(Register().registered && tf_double::Registrations() == 4, "a third call");
+}
+
+#if defined(TFJS_FTP_HAVE_CUDA)
+void TestChooseStreamOrder() {
+  const auto choice = [](const char* version) {
+    StreamOrder order = StreamOrder::kEvents;
+    CHECK(ChooseStreamOrder(version, &order).empty(), "%s", version);
+    return order;
+  };
+  CHECK(choice("2.9.1") == StreamOrder::kLegacyStream, "2.9.1");
+  CHECK(choice("2.12.0") == StreamOrder::kLegacyStream, "2.12");
+  CHECK(choice("2.13.0-rc0") == StreamOrder::kSynchronize, "2.13");
+  CHECK(choice("2.21.0") == StreamOrder::kSynchronize, "2.21");
+  CHECK(choice("") == StreamOrder::kSynchronize, "unknown");
+  CHECK(choice("1.15.0") == StreamOrder::kSynchronize, "1.15");
+  setenv("TFJS_FTP_STREAM_ORDER", "events", 1);
+  CHECK(choice("2.9.1") == StreamOrder::kEvents, "asked for");
+  setenv("TFJS_FTP_STREAM_ORDER", "", 1);
+  StreamOrder order = StreamOrder::kEvents;
+  CHECK(!ChooseStreamOrder("2.9.1", &order).empty() && order == StreamOrder::kEvents, "empty");
+  unsetenv("TFJS_FTP_STREAM_ORDER");
+}
+#endif
+
+TensorRef Floats(const std::vector<float>& values) {
+  const TensorRef tensor = NewTensor(kTfFloat, {static_cast<int64_t>(values.size())}, true);
+  std::memcpy(tensor->data, values.data(), tensor->bytes);
+  return tensor;
+}
+
+std::vector<float> Values(const TensorRef& tensor) {
+  return std::vector<float>(tensor->floats(), tensor->floats() + tensor->count());
+}
+
+// A step by the op has the bits of CpuStep on the same buffers.
+void TestCpuOps() {
+  for (int variant = 0; variant < kVariants; ++variant) {
+    ForEachKind(Shape{3, 40, 5}, variant, 3, [](const OracleRun& run) {
+      CheckAgainstOracle(run, [&](const VariableStep& step, Driven* x) {
+        Driven direct = *x;
+        const VariableStep direct_step = direct.Step(step.t, step.n, step.from_weights);
+        CpuStep(run.options, &direct_step, 1);
+        const int64_t length = static_cast<int64_t>(x->state.size());
+        const Result allocated = CallAllocate("CPU", length);
+        CHECK(allocated.ok(), "%s", allocated.message.c_str());
+        const TensorRef state = allocated.outputs[0];
+        CHECK(CallWrite("CPU", state, Floats(x->state), 0).ok(), "write");
+        const Result result = CallStep("CPU", EncodePlan(run.options, {step}), {state},
+                                       {Floats(x->weights)}, {Floats(x->gradient)});
+        CHECK(result.ok(), "%s: %s", run.name.c_str(), result.message.c_str());
+        if (!result.ok()) return;
+        x->output = Values(result.outputs[0]);
+        x->state = Values(CallRead("CPU", state, 0, length).outputs[0]);
+        CHECK(SameBits({x->output, x->state}, {direct.output, direct.state}), "%s: bits",
+              run.name.c_str());
+      });
+    });
+  }
+  CHECK(tf_double::LiveTensors() == 0, "%d tensors left",
+        static_cast<int>(tf_double::LiveTensors()));
+}
+
+void TestErrors() {
+  StepOptions options = Variant(kAdamWVariant);
+  options.check_finite = true;
+  Driven x(options, Shape{1, 3, 20}, false, 1u);
+  DrawGradient(&x.gradient, 2u, 1);
+  const std::vector<int32_t> plan = EncodePlan(options, {x.Step(1, 1, true)});
+  const TensorRef state = Floats(x.state);
+  const TensorRef weights = Floats(x.weights);
+  const TensorRef gradient = Floats(x.gradient);
+  const auto fails = [&](const char* what, int code, const Result& result, const char* message) {
+    CHECK(result.code == code && result.message.find(message) != std::string::npos, "%s: %d %s",
+          what, result.code, result.message.c_str());
+    CHECK(Values(state) == x.state, "%s: the state was written", what);
+    CHECK(Values(weights) == x.weights, "%s: the weights were written", what);
+  };
+  const auto step = [&](const std::vector<int32_t>& words, const TensorRef& with) {
+    return CallStep("CPU", words, {state}, {weights}, {with});
+  };
+  std::vector<float> bad = x.gradient;
+  bad.back() = std::numeric_limits<float>::infinity();
+  fails("infinity", kTfInvalidArgument, step(plan, Floats(bad)), "TFJS_FTP_NON_FINITE 0");
+  bad.pop_back();
+  fails("short gradient", kTfInvalidArgument, step(plan, Floats(bad)),
+        "variable 0: sizes of state, weights and gradient do not fit the plan");
+  fails("no plan", kTfInvalidArgument, step({1, 2, 3}, gradient), "not a step plan");
+  std::vector<int32_t> two = EncodePlan(options, {x.Step(1, 1, true), x.Step(1, 1, true)});
+  fails("two variables", kTfInvalidArgument, step(two, gradient),
+        "the plan has 2 variables, the op call another number");
+  tf_double::RefuseAllocation(1);
+  fails("no output", kTfResourceExhausted, step(plan, gradient), "OOM");
+  fails("reads outside", kTfInvalidArgument, CallRead("CPU", state, 1, state->count()), "range");
+  fails("writes outside", kTfInvalidArgument, CallWrite("CPU", state, weights, state->count()),
+        "values reach outside of the state");
+  fails("negative offset", kTfInvalidArgument, CallWrite("CPU", state, weights, -1), "outside");
+  fails("no length", kTfInvalidArgument, CallAllocate("CPU", 0), "state length");
+  CHECK(step(plan, gradient).ok(), "after all these a step runs");
+}
+
+}  // namespace
+}  // namespace tfjs_ftp
+
+int main() {
+  using namespace tfjs_ftp;
+  TestRegistration();
+#if defined(TFJS_FTP_HAVE_CUDA)
+  TestChooseStreamOrder();
+#endif
+  TestCpuOps();
+  TestErrors();
+  std::printf("ops on the CPU: %d checks, %d failures\n", g_checks, g_failures);
+  return g_failures == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
