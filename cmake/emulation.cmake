@@ -38,7 +38,7 @@ set_target_properties(tfjs_ftp_cuda_double_driver PROPERTIES
 target_link_libraries(tfjs_ftp_cuda_double_driver PRIVATE tfjs_ftp_flags)
 
 # A test that runs on the double: exports what the driver calls, and knows where the driver is.
-function(tfjs_ftp_use_cuda_double target)
+function(tfjs_ftp_link_cuda_double target)
   target_link_libraries(${target} PRIVATE tfjs_ftp_cuda_double ${CMAKE_DL_LIBS})
   set_target_properties(${target} PROPERTIES ENABLE_EXPORTS ON)
   add_dependencies(${target} tfjs_ftp_cuda_double_driver)

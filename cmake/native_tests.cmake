@@ -46,8 +46,30 @@ set_target_properties(cuda_test PROPERTIES LINKER_LANGUAGE CXX)
 
 # The same library with a double in the place of the GPU.
 tfjs_ftp_test(cuda_double_test SOURCES native/test/cuda_double/cuda_double_test.cc)
-tfjs_ftp_use_cuda_double(cuda_double_test)
+tfjs_ftp_link_cuda_double(cuda_double_test)
 
 tfjs_ftp_test(op_test SOURCES native/test/op_test.cc native/op/stream_order.cc ${op_test_sources})
 tfjs_ftp_use_tf_double(op_test)
-tfjs_ftp_use_cuda_double(op_test)
+tfjs_ftp_link_cuda_double(op_test)
+
+# The ops on device memory, on a GPU and on its double. op/stream_order.cc gets another name for its way in, so that the
+# tests can take the order away.
+add_library(stream_order_renamed OBJECT native/op/stream_order.cc)
+target_link_libraries(stream_order_renamed PRIVATE tfjs_ftp_flags)
+target_include_directories(stream_order_renamed SYSTEM PRIVATE ${CUDAToolkit_INCLUDE_DIRS})
+target_compile_definitions(stream_order_renamed PRIVATE
+  OrderWithTensorFlow=ProductionOrderWithTensorFlow)
+function(tfjs_ftp_gpu_op_test name)
+  tfjs_ftp_test(${name}_double SOURCES ${ARGN})
+  tfjs_ftp_link_cuda_double(${name}_double)
+  tfjs_ftp_test(${name} SOURCES ${ARGN} LIBRARIES tfjs_ftp_emulation tfjs_ftp_cuda)
+  set_target_properties(${name} PROPERTIES LINKER_LANGUAGE CXX)
+  foreach(target ${name}_double ${name})
+    target_sources(${target} PRIVATE native/test/gpu_op_harness.cc $<TARGET_OBJECTS:stream_order_renamed> ${op_test_sources})
+    tfjs_ftp_use_tf_double(${target})
+  endforeach()
+endfunction()
+
+tfjs_ftp_gpu_op_test(gpu_order_test native/test/gpu_order_test.cc)
+add_test(NAME gpu_order_test_double_without_context_events
+  COMMAND gpu_order_test_double --no-context-events)
