@@ -63,9 +63,11 @@ message(STATUS "tfjs-ftp: CUDA ${CMAKE_CUDA_COMPILER_VERSION}, architectures ${a
 
 add_library(tfjs_ftp_cuda STATIC
   native/kernels/cuda/cuda_device.cc
+  native/kernels/cuda/device_memory.cc
   native/kernels/cuda/fused_kernel.cu
   native/kernels/cuda/launch_step.cc
   native/kernels/cuda/pinned_ring.cc
+  native/kernels/cuda/run_step.cc
   native/kernels/cuda/step_kernels.cu
   native/kernels/cuda/work_table.cc)
 set_target_properties(tfjs_ftp_cuda PROPERTIES

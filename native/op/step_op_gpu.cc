@@ -7,46 +7,14 @@
 // but what the stream order asks for.
 #include <cuda_runtime_api.h>
 
-#include <cstring>
 #include <exception>
 
-#include "../kernels/cuda/launch_step.h"
-#include "../kernels/cuda/pinned_ring.h"
+#include "../kernels/cuda/run_step.h"
 #include "ops_gpu.h"
 #include "step_inputs.h"
 
 namespace tfjs_ftp {
 namespace {
-
-// Behind the table in page-locked memory: where the flag is copied to.
-constexpr int64_t kFlagBytes = kTableAlignment;
-
-struct Launch {
-  bool started = false;
-  CudaResult result;
-  int32_t flag = kNoVariable;
-};
-
-// Everything that goes to the stream. Returns a cudaError_t.
-int Enqueue(const StepInputs& inputs, const CudaSizes& sizes, void* scratch, PinnedRing::Slot* slot,
-            void* stream, Launch* launch) {
-  launch->started = true;
-  char* const table = static_cast<char*>(PinnedRing::Memory(slot));
-  char* const flag = table + sizes.table_bytes;
-  const cudaStream_t on = static_cast<cudaStream_t>(stream);
-  launch->result = CudaStep(inputs.options, inputs.variables.data(),
-                            static_cast<int64_t>(inputs.variables.size()), scratch, table, stream);
-  int error = launch->result.cuda;
-  const bool check = launch->result.ok() && inputs.options.check_finite;
-  if (check) {
-    error = cudaMemcpyAsync(flag, static_cast<char*>(scratch) + kFlagOffset, sizeof(launch->flag),
-                            cudaMemcpyDeviceToHost, on);
-    if (error == cudaSuccess) error = cudaStreamSynchronize(on);
-    if (error == cudaSuccess) std::memcpy(&launch->flag, flag, sizeof(launch->flag));
-  }
-  const int released = PinnedRing::Get().Release(slot, stream);
-  return error != cudaSuccess ? error : released;
-}
 
 void FailStep(OpContext* op, const StepResult& result) {
   switch (result.status) {
@@ -68,22 +36,17 @@ void RunStep(OpContext* op, const StepInputs& inputs) {
   if (sizes.result.status != StepStatus::kOk) return FailStep(op, sizes.result);
   void* const scratch = op->Scratch(sizes.scratch_bytes);
   if (scratch == nullptr) return;
-  int error = cudaSuccess;
-  PinnedRing::Slot* const slot = PinnedRing::Get().Acquire(sizes.table_bytes + kFlagBytes, &error);
-  Launch launch;
-  if (slot != nullptr) {
-    error = OrderWithTensorFlow(GpuStreamOrder(), [&](void* stream) {
-      return Enqueue(inputs, sizes, scratch, slot, stream, &launch);
-    });
-    if (!launch.started) PinnedRing::Get().Cancel(slot);
-  }
+  CudaResult result;
+  const int error = OrderWithTensorFlow(GpuStreamOrder(), [&](void* stream) {
+    result = RunCudaStep(inputs.options, inputs.variables.data(),
+                         static_cast<int64_t>(inputs.variables.size()), sizes, scratch, stream);
+    return result.cuda;
+  });
   if (error != cudaSuccess) {
-    op->Fail(error == cudaErrorMemoryAllocation ? kTfResourceExhausted : kTfInternal,
+    op->Fail(IsOutOfMemory(error) ? kTfResourceExhausted : kTfInternal,
              "CUDA: " + CudaErrorMessage(error));
-  } else if (launch.flag != kNoVariable) {
-    FailStep(op, {StepStatus::kNonFiniteGradient, launch.flag});
   } else {
-    FailStep(op, launch.result.step);
+    FailStep(op, result.step);
   }
 }
 

@@ -85,9 +85,4 @@ int PinnedRing::Release(Slot* slot, void* stream) {
   return cudaSuccess;
 }
 
-void PinnedRing::Cancel(Slot* slot) {
-  std::lock_guard<std::mutex> lock(mutex_);
-  slot->taken = false;
-}
-
 }  // namespace tfjs_ftp

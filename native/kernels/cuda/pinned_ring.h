@@ -29,8 +29,6 @@ class PinnedRing {
   // After the last use was enqueued on `stream`. Returns a cudaError_t; after one the slot is never
   // used again, since its copy may still be under way.
   int Release(Slot* slot, void* stream);
-  // Of a slot that no copy was enqueued from.
-  void Cancel(Slot* slot);
 
   // The ring of this process.
   static PinnedRing& Get();
