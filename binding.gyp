@@ -47,7 +47,13 @@
       'target_name': 'tfjs_ftp',
       'sources': [
         'native/addon/addon.cc',
+        'native/addon/build_info.cc',
+        'native/addon/errors.cc',
         'native/addon/pin_library.cc',
+        'native/addon/state.cc',
+        'native/addon/step.cc',
+        'native/addon/step_arguments.cc',
+        'native/addon/tensorflow.cc',
         'native/kernels/cpu/dispatch.cc',
         'native/kernels/cpu/step.cc',
         'native/kernels/cpu/thread_pool.cc',

@@ -1,0 +1,51 @@
+// The step on device memory.
+#include <memory>
+
+#include "../kernels/cuda/run_step.h"
+#include "device_buffer.h"
+#include "errors.h"
+#include "exports.h"
+#include "handle.h"
+#include "step_arguments.h"
+
+namespace tfjs_ftp {
+namespace {
+
+constexpr napi_type_tag kStepperTag = {0x2d0c93ab5e1f4c66, 0xa8e47b1290d35f04};
+
+}  // namespace
+
+Napi::Value NewDeviceStepper(const Napi::CallbackInfo& info) {
+  Napi::Env env = info.Env();
+  if (info.Length() < 1 || !info[0].IsNumber()) return Reject(env, "newStepper takes (device)");
+  std::unique_ptr<CudaStepper> stepper(new CudaStepper(info[0].As<Napi::Number>().Int32Value()));
+  return NewHandle(env, kStepperTag, std::move(stepper), [](Napi::BasicEnv, CudaStepper*) {});
+}
+
+Napi::Value DeviceStep(const Napi::CallbackInfo& info) {
+  Napi::Env env = info.Env();
+  CudaStepper* const stepper = FromHandle<CudaStepper>(info[0], kStepperTag);
+  if (stepper == nullptr) return Reject(env, "step takes a stepper first");
+  const auto floats = [stepper](const Napi::Value& value, int64_t length) -> float* {
+    const DeviceMemory* const memory = DeviceMemoryFrom(value);
+    const int64_t bytes = length * static_cast<int64_t>(sizeof(float));
+    if (memory == nullptr || memory->device() != stepper->device() || memory->bytes() < bytes) {
+      return nullptr;
+    }
+    return static_cast<float*>(memory->get());
+  };
+  StepArguments arguments;
+  if (!ReadStepArguments(info, 1, "buffers of the stepper's device", floats, &arguments)) {
+    return env.Undefined();
+  }
+  const CudaResult result =
+      stepper->Step(arguments.options, arguments.variables.data(), arguments.count());
+  if (result.cuda != 0) {
+    ThrowCuda(env, result.cuda);
+  } else {
+    ThrowStatus(env, result.step);
+  }
+  return env.Undefined();
+}
+
+}  // namespace tfjs_ftp

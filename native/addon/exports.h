@@ -1,0 +1,64 @@
+// What the addon exports, by the file that holds it; src/native.ts types it. Defaults and checks of
+// values live in TypeScript; what is checked here is what would otherwise reach outside of an
+// array.
+#ifndef TFJS_FTP_ADDON_EXPORTS_H_
+#define TFJS_FTP_ADDON_EXPORTS_H_
+
+#include <napi.h>
+
+namespace tfjs_ftp {
+
+// ---- build_info.cc ----
+
+// buildInfo() -> {cuda, simd, threads, compiler}
+Napi::Value BuildInfo(const Napi::CallbackInfo& info);
+// cudaInfo() -> {built, available, runtime?, driver?, devices, reason?}; never throws.
+Napi::Value CudaInfoOf(const Napi::CallbackInfo& info);
+
+// ---- state.cc ----
+
+// stateLayout(base, flags, excluded, elements, rows) -> {length, sections}
+Napi::Value StateLayoutOf(const Napi::CallbackInfo& info);
+// adviseState(state): huge pages for a new state slab; before anything is written to it.
+Napi::Value AdviseState(const Napi::CallbackInfo& info);
+
+// ---- step.cc ----
+
+// step(plan, states, weights, gradients, outputs): one fused step on Float32Arrays.
+Napi::Value Step(const Napi::CallbackInfo& info);
+
+// ---- tensorflow.cc ----
+
+// tensorflow(paths?) -> {found, version?, registered, gpu, reason?, missing?}
+Napi::Value TensorFlow(const Napi::CallbackInfo& info);
+
+#if defined(TFJS_FTP_HAVE_CUDA)
+// ---- device_buffer.cc: buffers are opaque handles, offsets and lengths count floats. ----
+
+// allocate(device, length) -> handle of zeros
+Napi::Value DeviceAllocate(const Napi::CallbackInfo& info);
+// free(buffer): harmless if it was freed before.
+Napi::Value DeviceFree(const Napi::CallbackInfo& info);
+// address(buffer) -> bigint
+Napi::Value DeviceAddress(const Napi::CallbackInfo& info);
+// upload(buffer, offset, Float32Array)
+Napi::Value DeviceUpload(const Napi::CallbackInfo& info);
+// download(buffer, offset, Float32Array)
+Napi::Value DeviceDownload(const Napi::CallbackInfo& info);
+// copy(to, toOffset, from, fromOffset, length): between buffers of one device.
+Napi::Value DeviceCopy(const Napi::CallbackInfo& info);
+// memory(device) -> {free, total} in bytes
+Napi::Value DeviceMemoryOf(const Napi::CallbackInfo& info);
+
+// ---- device_step.cc ----
+
+// newStepper(device) -> handle; holds the scratch memory of steps.
+Napi::Value NewDeviceStepper(const Napi::CallbackInfo& info);
+// step(stepper, plan, states, weights, gradients, outputs): one fused step on buffers of the
+// stepper's device.
+Napi::Value DeviceStep(const Napi::CallbackInfo& info);
+#endif
+
+}  // namespace tfjs_ftp
+
+#endif  // TFJS_FTP_ADDON_EXPORTS_H_

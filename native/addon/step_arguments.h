@@ -1,0 +1,32 @@
+// The arguments of a step call, whatever memory its arrays are in.
+#ifndef TFJS_FTP_ADDON_STEP_ARGUMENTS_H_
+#define TFJS_FTP_ADDON_STEP_ARGUMENTS_H_
+
+#include <napi.h>
+
+#include <functional>
+#include <vector>
+
+#include "../kernels/ftp_kernels.h"
+
+namespace tfjs_ftp {
+
+struct StepArguments {
+  StepOptions options;
+  std::vector<VariableStep> variables;
+
+  int64_t count() const { return static_cast<int64_t>(variables.size()); }
+};
+
+// The floats behind a JavaScript value; null if it does not have `length` of them, or is something
+// else.
+using FloatsOf = std::function<float*(const Napi::Value& value, int64_t length)>;
+
+// Reads (plan, states[], weights[], gradients[], outputs[]) from argument `first` on. `arrays`
+// names what the lists must hold, for messages. Returns false if a TypeError is pending.
+bool ReadStepArguments(const Napi::CallbackInfo& info, size_t first, const char* arrays,
+                       const FloatsOf& floats, StepArguments* arguments);
+
+}  // namespace tfjs_ftp
+
+#endif  // TFJS_FTP_ADDON_STEP_ARGUMENTS_H_
