@@ -5,6 +5,9 @@ export type FtpErrorCode =
   | 'TENSORFLOW_API_MISSING'
   | 'BACKEND_UNSUPPORTED'
   | 'NATIVE_FAILURE'
+  | 'CUDA_UNAVAILABLE'
+  | 'OUT_OF_MEMORY'
+  | 'BUFFER_FREED'
   | 'NON_FINITE_GRADIENT'
   | 'VARIABLE_DISPOSED'
   | 'UNKNOWN_VARIABLE'
@@ -17,8 +20,8 @@ export type FtpErrorCode =
   | 'IMAGE_DECODER_NOT_FOUND';
 
 /**
- * A failure that is not a wrong argument: loading, TensorFlow, a variable or saved state that does not
- * fit, a gradient that is not finite. Wrong arguments throw `TypeError` (type) or `RangeError` (value).
+ * A failure that is not a wrong argument: loading, TensorFlow, CUDA, memory, a variable or saved state that does
+ * not fit, a gradient that is not finite. Wrong arguments throw `TypeError` (type) or `RangeError` (value).
  *
  * After any error that a step throws, weights and optimizer state are as they were before the call.
  *

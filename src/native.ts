@@ -54,6 +54,53 @@ export interface TensorflowStatus {
   missing?: string[];
 }
 
+declare const handle: unique symbol;
+/** Device memory, freed by `free` or by the garbage collector; opaque. */
+export interface DeviceMemoryHandle {
+  readonly [handle]: 'device memory';
+}
+/** Runs steps on one device and keeps their scratch memory; opaque. */
+export interface DeviceStepperHandle {
+  readonly [handle]: 'device stepper';
+}
+
+/**
+ * Memory of CUDA devices and the step on it. Offsets and lengths count floats; memory is of the device that it was
+ * allocated on. Functions throw an Error with `code` 'OUT_OF_MEMORY' or 'NATIVE_FAILURE' for what CUDA reports.
+ */
+export interface NativeDevice {
+  /** Zeros. */
+  allocate(device: number, length: number): DeviceMemoryHandle;
+  /** Waits for the device; harmless the second time. */
+  free(memory: DeviceMemoryHandle): void;
+  address(memory: DeviceMemoryHandle): bigint;
+  upload(memory: DeviceMemoryHandle, offset: number, values: Float32Array): void;
+  download(memory: DeviceMemoryHandle, offset: number, target: Float32Array): void;
+  /** Writes zeros. */
+  clear(memory: DeviceMemoryHandle, offset: number, length: number): void;
+  copy(
+    to: DeviceMemoryHandle,
+    toOffset: number,
+    from: DeviceMemoryHandle,
+    fromOffset: number,
+    length: number,
+  ): void;
+  /** In bytes. */
+  memory(device: number): { free: number; total: number };
+  newStepper(device: number): DeviceStepperHandle;
+  /** Frees the scratch memory. */
+  freeStepper(stepper: DeviceStepperHandle): void;
+  /** As {@link NativeAddon.step}; waits for the device only where the plan asks for the check. */
+  step(
+    stepper: DeviceStepperHandle,
+    plan: Int32Array,
+    states: DeviceMemoryHandle[],
+    weights: DeviceMemoryHandle[],
+    gradients: DeviceMemoryHandle[],
+    outputs: DeviceMemoryHandle[],
+  ): void;
+}
+
 /** The addon's exports. Arguments are complete and checked: defaults live in TypeScript. */
 export interface NativeAddon {
   version: string;
@@ -81,6 +128,8 @@ export interface NativeAddon {
     gradients: Float32Array[],
     outputs: Float32Array[],
   ): void;
+  /** Only in an addon with CUDA kernels. */
+  device?: NativeDevice;
   /** Finds libtensorflow and registers the ops, once per process. `paths`: further files to look at. */
   tensorflow(paths?: string[]): TensorflowStatus;
 }

@@ -1,13 +1,14 @@
-/** Types of `tfjs-ftp/native`. */
+/** Types of `tfjs-ftp/native`. `A` is the kind of the arrays: Float32Array or DeviceBuffer. */
 
+import type { FusedArray } from './fused/storage.js';
 import type { AdamWUpdateOptions, ConstraintOptions, SgdUpdateOptions } from './options.js';
 
 /** One variable of a fused step. */
-export interface FusedVariable {
+export interface FusedVariable<A extends FusedArray = Float32Array> {
   /** Distinct names, for messages and reports. */
   name: string;
   /** The weights, row-major; every step updates them in place. */
-  weights: Float32Array;
+  weights: A;
   /** Its product is the number of weights. */
   shape: readonly number[];
   /**
@@ -15,30 +16,34 @@ export interface FusedVariable {
    * axis; rank 0 and 1 are one row.
    */
   outputAxis?: number | null;
-  /** Pre-trained value, copied. Default: the weights as they are now. */
-  anchor?: Float32Array;
+  /** Pre-trained value, copied, of the same kind as the weights. Default: the weights as they are now. */
+  anchor?: A;
   /** Whether it takes the plain base update and is not projected; default false. */
   excluded?: boolean;
 }
 
 /** What all fused steps share. */
-export interface FusedStepShared extends ConstraintOptions {
+export interface FusedStepShared<A extends FusedArray = Float32Array> extends ConstraintOptions {
   /** Used by steps that are not given another; finite and >= 0. */
   learningRate: number;
-  variables: readonly FusedVariable[];
+  variables: readonly FusedVariable<A>[];
 }
 
 /** Options of `createFusedStep` with the AdamW update. */
-export interface FusedAdamWOptions extends FusedStepShared, AdamWUpdateOptions {
+export interface FusedAdamWOptions<A extends FusedArray = Float32Array>
+  extends FusedStepShared<A>,
+    AdamWUpdateOptions {
   base: 'adamw';
 }
 
 /** Options of `createFusedStep` with the SGD update. */
-export interface FusedSgdOptions extends FusedStepShared, SgdUpdateOptions {
+export interface FusedSgdOptions<A extends FusedArray = Float32Array>
+  extends FusedStepShared<A>,
+    SgdUpdateOptions {
   base: 'sgd';
 }
 
-export type FusedStepOptions = FusedAdamWOptions | FusedSgdOptions;
+export type FusedStepOptions<A extends FusedArray = Float32Array> = FusedAdamWOptions<A> | FusedSgdOptions<A>;
 
 /** The state of one variable, as copies. */
 export interface FusedState {

@@ -65,6 +65,18 @@ export function checkBoolean(name: string, value: unknown): boolean {
   return value;
 }
 
+export function checkFloat32Array(name: string, value: unknown): Float32Array {
+  if (!(value instanceof Float32Array)) {
+    throw new TypeError(`${name} must be a Float32Array, got ${describe(value)}`);
+  }
+  return value;
+}
+
+/** Checks how many elements an array has. */
+export function checkLength(name: string, { length }: { length: number }, elements: number): void {
+  if (length !== elements) throw new RangeError(`${name} must have ${elements} elements, got ${length}`);
+}
+
 /** Checks one of a fixed set of strings. */
 export function checkChoice<T extends string>(name: string, value: unknown, choices: readonly T[]): T {
   const accepted = `${name} must be one of ${choices.map((choice) => `'${choice}'`).join(', ')}`;

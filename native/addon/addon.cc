@@ -24,9 +24,11 @@ Napi::Object DeviceExports(Napi::Env env) {
   Export<DeviceAddress>(&device, "address");
   Export<DeviceUpload>(&device, "upload");
   Export<DeviceDownload>(&device, "download");
+  Export<DeviceClear>(&device, "clear");
   Export<DeviceCopy>(&device, "copy");
   Export<DeviceMemoryOf>(&device, "memory");
   Export<NewDeviceStepper>(&device, "newStepper");
+  Export<FreeDeviceStepper>(&device, "freeStepper");
   Export<DeviceStep>(&device, "step");
   return device;
 }

@@ -82,7 +82,7 @@ Napi::Value DeviceAllocate(const Napi::CallbackInfo& info) {
   }
   std::unique_ptr<DeviceMemory> memory(new DeviceMemory());
   int error = memory->Allocate(static_cast<int>(device), length * kFloatBytes);
-  if (error == 0) error = memory->Clear();
+  if (error == 0) error = memory->Clear(0, memory->bytes());
   if (error != 0) {
     ThrowCuda(env, error);
     return env.Undefined();
@@ -115,6 +115,14 @@ Napi::Value DeviceDownload(const Napi::CallbackInfo& info) {
   return CopyArray(info, "download", [](const Range& range, float* host) {
     return range.memory->Download(range.offset, host, range.bytes);
   });
+}
+
+Napi::Value DeviceClear(const Napi::CallbackInfo& info) {
+  Napi::Env env = info.Env();
+  const Range range = RangeOf(info[0], IntegerAt(info, 1), IntegerAt(info, 2));
+  if (!range) return Reject(env, "clear takes (buffer, offset, length) within the buffer");
+  if (range.bytes > 0) ThrowCuda(env, range.memory->Clear(range.offset, range.bytes));
+  return env.Undefined();
 }
 
 Napi::Value DeviceCopy(const Napi::CallbackInfo& info) {

@@ -13,6 +13,10 @@ namespace {
 
 constexpr napi_type_tag kStepperTag = {0x2d0c93ab5e1f4c66, 0xa8e47b1290d35f04};
 
+CudaStepper* StepperFrom(const Napi::Value& value) {
+  return FromHandle<CudaStepper>(value, kStepperTag);
+}
+
 }  // namespace
 
 Napi::Value NewDeviceStepper(const Napi::CallbackInfo& info) {
@@ -22,9 +26,16 @@ Napi::Value NewDeviceStepper(const Napi::CallbackInfo& info) {
   return NewHandle(env, kStepperTag, std::move(stepper), [](Napi::BasicEnv, CudaStepper*) {});
 }
 
+Napi::Value FreeDeviceStepper(const Napi::CallbackInfo& info) {
+  CudaStepper* const stepper = StepperFrom(info[0]);
+  if (stepper == nullptr) return Reject(info.Env(), "freeStepper takes (stepper)");
+  stepper->FreeScratch();
+  return info.Env().Undefined();
+}
+
 Napi::Value DeviceStep(const Napi::CallbackInfo& info) {
   Napi::Env env = info.Env();
-  CudaStepper* const stepper = FromHandle<CudaStepper>(info[0], kStepperTag);
+  CudaStepper* const stepper = StepperFrom(info[0]);
   if (stepper == nullptr) return Reject(env, "step takes a stepper first");
   const auto floats = [stepper](const Napi::Value& value, int64_t length) -> float* {
     const DeviceMemory* const memory = DeviceMemoryFrom(value);

@@ -45,6 +45,8 @@ Napi::Value DeviceAddress(const Napi::CallbackInfo& info);
 Napi::Value DeviceUpload(const Napi::CallbackInfo& info);
 // download(buffer, offset, Float32Array)
 Napi::Value DeviceDownload(const Napi::CallbackInfo& info);
+// clear(buffer, offset, length): writes zeros.
+Napi::Value DeviceClear(const Napi::CallbackInfo& info);
 // copy(to, toOffset, from, fromOffset, length): between buffers of one device.
 Napi::Value DeviceCopy(const Napi::CallbackInfo& info);
 // memory(device) -> {free, total} in bytes
@@ -54,6 +56,8 @@ Napi::Value DeviceMemoryOf(const Napi::CallbackInfo& info);
 
 // newStepper(device) -> handle; holds the scratch memory of steps.
 Napi::Value NewDeviceStepper(const Napi::CallbackInfo& info);
+// freeStepper(stepper): frees the scratch memory.
+Napi::Value FreeDeviceStepper(const Napi::CallbackInfo& info);
 // step(stepper, plan, states, weights, gradients, outputs): one fused step on buffers of the
 // stepper's device.
 Napi::Value DeviceStep(const Napi::CallbackInfo& info);

@@ -54,9 +54,11 @@ export function nonFiniteIndex(error: unknown): number | null {
   return code === 'NON_FINITE_GRADIENT' && typeof index === 'number' ? index : null;
 }
 
-/** Wraps what the addon or TensorFlow threw; an {@link FtpError} passes unchanged. */
+/** Wraps what the addon or TensorFlow threw, with the addon's code; an {@link FtpError} passes unchanged. */
 export function nativeFailure(what: string, error: unknown): FtpError {
   if (error instanceof FtpError) return error;
   const message = error instanceof Error ? error.message : String(error);
-  return new FtpError('NATIVE_FAILURE', `${what} failed: ${message}`, { cause: error });
+  const outOfMemory = (error as { code?: unknown } | null | undefined)?.code === 'OUT_OF_MEMORY';
+  const code = outOfMemory ? 'OUT_OF_MEMORY' : 'NATIVE_FAILURE';
+  return new FtpError(code, `${what} failed: ${message}`, { cause: error });
 }

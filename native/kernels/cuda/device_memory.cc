@@ -79,10 +79,10 @@ void DeviceMemory::Free() {
   bytes_ = 0;
 }
 
-int DeviceMemory::Clear() {
+int DeviceMemory::Clear(int64_t offset, int64_t bytes) {
   const DeviceGuard guard(device_);
   if (guard.error() != cudaSuccess) return guard.error();
-  return Reported(cudaMemsetAsync(memory_, 0, static_cast<size_t>(bytes_), cudaStreamLegacy));
+  return Reported(cudaMemsetAsync(At(offset), 0, static_cast<size_t>(bytes), cudaStreamLegacy));
 }
 
 int DeviceMemory::Upload(int64_t offset, const void* host, int64_t bytes) {

@@ -61,8 +61,8 @@ class DeviceMemory {
   int64_t bytes() const { return bytes_; }
   int device() const { return device_; }
 
-  // Zeros everywhere; does not wait for the device.
-  int Clear();
+  // Writes zeros; does not wait for the device.
+  int Clear(int64_t offset, int64_t bytes);
   // Waits until the host's bytes are no longer needed.
   int Upload(int64_t offset, const void* host, int64_t bytes);
   // Waits for all earlier work on the stream.

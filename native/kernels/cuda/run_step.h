@@ -25,6 +25,9 @@ class CudaStepper {
 
   int device() const { return device_; }
 
+  // Gives the scratch memory back until the next step.
+  void FreeScratch() { scratch_.Free(); }
+
   // One step; all pointers of the variables are memory of this device. Where the scratch memory
   // cannot be grown, nothing has been enqueued.
   CudaResult Step(const StepOptions& options, const VariableStep* variables, int64_t count);

@@ -1,0 +1,117 @@
+/** The variables of a fused step: checks of what the user gives, and what the step keeps of each. */
+
+import { sectionOf } from '../backends/native_state.js';
+import type { PlanVariable } from '../backends/plan.js';
+import type { NativeStateLayout } from '../native.js';
+import type { FusedVariable } from '../native_types.js';
+import { layoutOfAxis, type RowLayout, rowLayoutByRank } from '../projection/row_layout.js';
+import { checkBoolean, checkInteger, checkOptionKeys, describe } from '../validate.js';
+import type { Extent, FusedArray, FusedStorage } from './storage.js';
+
+/** What stays the same of a variable. */
+export interface CheckedVariable<A extends FusedArray> {
+  name: string;
+  weights: A;
+  anchor: A;
+  elements: number;
+  excluded: boolean;
+  rows: RowLayout;
+}
+
+/** A variable with its slab and counters. */
+export interface Entry<A extends FusedArray> extends Omit<CheckedVariable<A>, 'anchor'> {
+  layout: NativeStateLayout;
+  slab: A;
+  /** Number of the step that brought its first gradient. */
+  born: number | null;
+  updates: number;
+  /** Whether the weights are not what the last step left. */
+  fromWeights: boolean;
+  plan: PlanVariable;
+}
+
+const VARIABLE_KEYS = ['name', 'weights', 'shape', 'outputAxis', 'anchor', 'excluded'];
+
+function checkShape(name: string, shape: unknown): number[] {
+  if (!Array.isArray(shape))
+    throw new TypeError(`shape of '${name}' must be an array, got ${describe(shape)}`);
+  return shape.map((extent, i) => checkInteger(`shape[${i}] of '${name}'`, extent, 1, 2 ** 40));
+}
+
+/** The same weights in two variables would be updated twice, in an order that nobody asked for. */
+export function checkOverlap<A extends FusedArray>(
+  storage: FusedStorage<A>,
+  variables: ReadonlyArray<{ name: string; weights: A }>,
+): void {
+  const sorted = variables
+    .map(({ name, weights }) => ({ name, ...storage.extentOf(weights) }))
+    .sort((a, b) => a.start - b.start);
+  const last = new Map<unknown, Extent & { name: string }>();
+  for (const next of sorted) {
+    const previous = last.get(next.memory);
+    if (previous !== undefined && previous.end > next.start) {
+      throw new RangeError(`weights of '${previous.name}' and '${next.name}' must not share memory`);
+    }
+    last.set(next.memory, next);
+  }
+}
+
+function checkVariable<A extends FusedArray>(
+  storage: FusedStorage<A>,
+  variable: FusedVariable<A>,
+): CheckedVariable<A> {
+  const { name, outputAxis } = variable;
+  const shape = checkShape(name, variable.shape);
+  const elements = shape.reduce((product, extent) => product * extent, 1);
+  const weights = storage.checkArray(`weights of '${name}' [${shape}]`, variable.weights, elements);
+  const excluded = checkBoolean(`excluded of '${name}'`, variable.excluded ?? false);
+  const rows = outputAxis === undefined ? rowLayoutByRank(shape) : layoutOfAxis(name, shape, outputAxis);
+  const anchor =
+    variable.anchor === undefined
+      ? weights
+      : storage.checkArray(`anchor of '${name}' [${shape}]`, variable.anchor, elements);
+  return { name, weights, anchor, elements, excluded, rows };
+}
+
+/** All variables, checked; throws before anything is allocated. */
+export function checkVariables<A extends FusedArray>(
+  storage: FusedStorage<A>,
+  variables: readonly FusedVariable<A>[],
+): CheckedVariable<A>[] {
+  const names = new Set<string>();
+  const checked = variables.map((variable, i) => {
+    checkOptionKeys(`variables[${i}]`, variable, VARIABLE_KEYS);
+    const { name } = variable;
+    if (typeof name !== 'string') {
+      throw new TypeError(`variables[${i}].name must be a string, got ${describe(name)}`);
+    }
+    if (names.has(name)) throw new RangeError(`variables has '${name}' twice`);
+    names.add(name);
+    return checkVariable(storage, variable);
+  });
+  checkOverlap(storage, checked);
+  return checked;
+}
+
+/** A new slab for each variable, with its anchor; where one cannot be made, those made before are given up. */
+export function makeEntries<A extends FusedArray>(
+  storage: FusedStorage<A>,
+  variables: readonly CheckedVariable<A>[],
+  layoutOf: (excluded: boolean, rows: RowLayout) => NativeStateLayout,
+): Entry<A>[] {
+  const entries: Entry<A>[] = [];
+  try {
+    for (const { anchor, ...variable } of variables) {
+      const { excluded, rows } = variable;
+      const layout = layoutOf(excluded, rows);
+      const slab = storage.newSlab(layout.length);
+      const plan = { layout: rows, excluded, t: 1, n: 1, fromWeights: true };
+      entries.push({ ...variable, layout, slab, plan, born: null, updates: 0, fromWeights: true });
+      if (!excluded) storage.copy(slab, sectionOf(layout, 'anchor'), anchor);
+    }
+    return entries;
+  } catch (error) {
+    for (const { slab } of entries) storage.freeSlab(slab);
+    throw error;
+  }
+}

@@ -1,0 +1,308 @@
+/** Fused FTP steps over arrays of one kind. */
+
+/// <reference lib="esnext.disposable" preserve="true" />
+
+import { nativeFailure, nonFiniteIndex, sectionOf, slabLayout } from '../backends/native_state.js';
+import { type BaseConfig, type Hyper, PlanEncoder } from '../backends/plan.js';
+import { DeviceBuffer } from '../device_buffer.js';
+import { makeDisposable } from '../disposable.js';
+import { FtpError } from '../errors.js';
+import { type NativeAddon, requireNative } from '../native.js';
+import type { FusedState, FusedStepOptions, FusedVariable } from '../native_types.js';
+import type { NonFiniteAction } from '../options.js';
+import { type ConstraintReport, excludedReport, reportOf } from '../projection/constraint_report.js';
+import type { RowLayout } from '../projection/row_layout.js';
+import {
+  ADAMW_KEYS,
+  CONSTRAINT_KEYS,
+  checkChoice,
+  checkFloat32Array,
+  checkInteger,
+  checkLearningRate,
+  checkLength,
+  checkOptionKeys,
+  describe,
+  resolveAdamWOptions,
+  resolveConstraintOptions,
+  resolveSgdOptions,
+  SGD_KEYS,
+} from '../validate.js';
+import { DeviceStorage } from './device_storage.js';
+import { checkOverlap, checkVariables, type Entry, makeEntries } from './entries.js';
+import { HostStorage } from './host_storage.js';
+import type { FusedArray, FusedStorage } from './storage.js';
+
+/** The storage of the kind that the first variable's weights are of. */
+function storageOf<A extends FusedArray>(
+  addon: NativeAddon,
+  variables: readonly FusedVariable<A>[],
+): FusedStorage<A> {
+  const first: unknown = variables[0]?.weights;
+  const { device } = addon;
+  const storage =
+    first instanceof DeviceBuffer && device !== undefined
+      ? new DeviceStorage(device, first.device)
+      : new HostStorage(addon);
+  return storage as FusedStorage<FusedArray> as FusedStorage<A>;
+}
+
+/**
+ * FTP steps over a fixed list of variables; {@link createFusedStep} makes one.
+ *
+ * `A` is the kind of its arrays: Float32Array, or {@link DeviceBuffer} of one CUDA device.
+ *
+ * A step is atomic: on any thrown error weights and state are as before the call. (On a device this holds where it
+ * still answers: after a fault of the device itself nothing is known of its memory.)
+ */
+export class FusedStep<A extends FusedArray = Float32Array> {
+  /** Steps left out because of a gradient that was not finite, with `nonFinite: 'skip'`. */
+  skippedSteps = 0;
+  private done = 0;
+  private rate: number;
+  private readonly config: BaseConfig;
+  private readonly hyper: Hyper;
+  private readonly nonFinite: NonFiniteAction;
+  private readonly storage: FusedStorage<A>;
+  private readonly all: Entry<A>[];
+  private disposed = false;
+  private readonly encoder = new PlanEncoder();
+
+  /** @internal */
+  constructor(options: FusedStepOptions<A>) {
+    const base = checkChoice('base', options?.base, ['adamw', 'sgd']);
+    const keys = [...(base === 'adamw' ? ADAMW_KEYS : SGD_KEYS), ...CONSTRAINT_KEYS];
+    checkOptionKeys('options', options, ['base', 'learningRate', 'variables', ...keys]);
+    this.rate = checkLearningRate(options.learningRate);
+    const { nonFinite, ...constraint } = resolveConstraintOptions(options);
+    this.nonFinite = nonFinite;
+    const none = { beta1: 0, beta2: 0, epsilon: 0, momentum: 0, dampening: 0, nesterov: false };
+    const update = options.base === 'adamw' ? resolveAdamWOptions(options) : resolveSgdOptions(options);
+    this.config = {
+      base,
+      amsgrad: 'amsgrad' in update && update.amsgrad,
+      momentum: 'momentum' in update && update.momentum > 0,
+    };
+    this.hyper = {
+      ...none,
+      ...update,
+      ...constraint,
+      learningRate: this.rate,
+      checkFinite: nonFinite !== 'ignore',
+    };
+    const { variables } = options;
+    if (!Array.isArray(variables)) {
+      throw new TypeError(`variables must be an array, got ${describe(variables)}`);
+    }
+    const addon = requireNative();
+    this.storage = storageOf(addon, variables);
+    const checked = checkVariables(this.storage, variables);
+    const layoutOf = (excluded: boolean, rows: RowLayout) => slabLayout(addon, this.config, excluded, rows);
+    this.all = makeEntries(this.storage, checked, layoutOf);
+  }
+
+  /** The variables, as long as there is something to be done with them. */
+  private get entries(): Entry<A>[] {
+    if (this.disposed) throw new FtpError('OPTIMIZER_DISPOSED', 'this fused step was disposed before');
+    return this.all;
+  }
+
+  /** Steps so far, without skipped ones. */
+  get iterations(): number {
+    return this.done;
+  }
+
+  /** Learning rate of steps that are not given another; settable. */
+  get learningRate(): number {
+    return this.rate;
+  }
+
+  set learningRate(value: number) {
+    this.rate = checkLearningRate(value);
+  }
+
+  /**
+   * One step: updates every variable's weights in place.
+   *
+   * @param gradients one for each variable, in order; null leaves the variable alone, with its state.
+   * @param options `learningRate` of this step only.
+   * On a device the gradients are read, and the weights written, behind all work on the device's legacy default stream
+   * ({@link DeviceBuffer} says what that means for CUDA code of your own). With `nonFinite: 'ignore'` the call returns
+   * without waiting for the device, and errors of the device are thrown by a later call; otherwise it waits until the
+   * step has run, and throws at once.
+   *
+   * @throws TypeError or RangeError for gradients that do not fit; FtpError NON_FINITE_GRADIENT, naming the variable,
+   *   BUFFER_FREED, OUT_OF_MEMORY and NATIVE_FAILURE. Nothing has changed then.
+   */
+  step(gradients: ReadonlyArray<A | null>, options: { learningRate?: number } = {}): void {
+    const { entries, hyper, storage } = this;
+    checkOptionKeys('options', options, ['learningRate']);
+    const { learningRate = this.rate } = options;
+    hyper.learningRate = checkLearningRate(learningRate);
+    if (!Array.isArray(gradients)) {
+      throw new TypeError(`gradients must be an array, got ${describe(gradients)}`);
+    }
+    if (gradients.length !== entries.length) {
+      throw new RangeError(`gradients must have ${entries.length} entries, got ${gradients.length}`);
+    }
+    const present: Entry<A>[] = [];
+    const given: A[] = [];
+    for (const [i, entry] of entries.entries()) {
+      const gradient: unknown = gradients[i];
+      if (gradient === null || gradient === undefined) continue;
+      given.push(storage.checkArray(`gradient of '${entry.name}'`, gradient, entry.elements));
+      this.checkWeights(entry);
+      const { plan } = entry;
+      plan.t = entry.born === null ? 1 : this.done - entry.born + 1;
+      plan.n = entry.updates + 1;
+      plan.fromWeights = plan.t === 1 || entry.fromWeights;
+      present.push(entry);
+    }
+    if (present.length > 0 && !this.run(present, given)) return;
+    for (const entry of present) {
+      entry.born ??= this.done;
+      entry.fromWeights = false;
+      ++entry.updates;
+    }
+    ++this.done;
+  }
+
+  /** The native call; false if the step was skipped. */
+  private run(present: Entry<A>[], gradients: A[]): boolean {
+    const plans = present.map((entry) => entry.plan);
+    const plan = this.encoder.encode(this.config, this.hyper, plans);
+    const weights = present.map((entry) => entry.weights);
+    const slabs = present.map((entry) => entry.slab);
+    try {
+      this.storage.step(plan, slabs, weights, gradients);
+      return true;
+    } catch (error) {
+      const index = nonFiniteIndex(error);
+      if (index === null) throw nativeFailure('the native step', error);
+      if (this.nonFinite === 'skip') {
+        ++this.skippedSteps;
+        return false;
+      }
+      throw new FtpError(
+        'NON_FINITE_GRADIENT',
+        `gradient of '${present[index]?.name}' holds NaN or an infinity in step ${this.done} (counted from 0); ` +
+          'nothing was changed',
+      );
+    }
+  }
+
+  /** The weights may have gone since they were given: WASM memory that grew, a buffer that was freed. */
+  private checkWeights({ name, weights, elements }: Entry<A>): void {
+    this.storage.checkArray(`weights of '${name}'`, weights, elements);
+  }
+
+  private read({ slab, layout }: Entry<A>, slot: string): Float32Array {
+    return this.storage.read(slab, sectionOf(layout, slot));
+  }
+
+  /**
+   * The constraint of every variable; null in place of numbers for excluded ones. Zero before its first step. From a
+   * device only these numbers are downloaded, after all steps so far.
+   */
+  constraints(): ConstraintReport[] {
+    return this.entries.map((entry) => {
+      const { name, excluded, rows } = entry;
+      if (excluded) return excludedReport(name, rows.rows);
+      const [gamma] = this.read(entry, 'constraint') as unknown as [number];
+      return reportOf(name, gamma, this.read(entry, 'norms'));
+    });
+  }
+
+  private entry(index: number): Entry<A> {
+    const { entries } = this;
+    return entries[checkInteger('index', index, 0, entries.length - 1)] as Entry<A>;
+  }
+
+  /** A copy of the state of variable `index`, in Float32Arrays whatever the kind of the step's arrays. */
+  state(index: number): FusedState {
+    const entry = this.entry(index);
+    const slots: FusedState['slots'] = {};
+    for (const slot of Object.keys(entry.layout.sections)) slots[slot] = this.read(entry, slot);
+    return { t: entry.born === null ? 0 : this.done - entry.born, n: entry.updates, slots };
+  }
+
+  /**
+   * Puts back a state that {@link FusedStep.state | state} gave, over the same weights: the next step goes on as if
+   * there had been no stop. Call {@link FusedStep.weightsChanged | weightsChanged} if the weights are others. The state
+   * is written to new memory that then replaces the old.
+   *
+   * @throws TypeError or RangeError for a state that does not fit; FtpError OUT_OF_MEMORY and NATIVE_FAILURE. Nothing
+   *   has changed then.
+   */
+  setState(index: number, state: FusedState): void {
+    const entry = this.entry(index);
+    const { storage } = this;
+    const { layout, name } = entry;
+    const t = checkInteger(`t of '${name}'`, state?.t, 0, 2 ** 31 - 1);
+    const n = checkInteger(`n of '${name}'`, state.n, 0, 2 ** 31 - 1);
+    checkOptionKeys(`slots of '${name}'`, state.slots, Object.keys(layout.sections));
+    const values = Object.keys(layout.sections).map((slot) => {
+      const what = `slot ${slot} of '${name}'`;
+      const section = sectionOf(layout, slot);
+      const array = checkFloat32Array(what, state.slots[slot]);
+      checkLength(what, array, section.length);
+      return { section, array };
+    });
+    const slab = storage.newSlab(layout.length);
+    try {
+      for (const { section, array } of values) storage.write(slab, section, array);
+    } catch (error) {
+      storage.freeSlab(slab);
+      throw error;
+    }
+    storage.freeSlab(entry.slab);
+    Object.assign(entry, { slab, born: t === 0 ? null : this.done - t, updates: n, fromWeights: false });
+  }
+
+  /** Tells that weights were changed from outside: the next step starts from what they are then. */
+  weightsChanged(index: number): void {
+    this.entry(index).fromWeights = true;
+  }
+
+  /** Another array for the weights of a variable, e.g. after WASM memory has grown. Same length, same values. */
+  rebind(index: number, weights: A): void {
+    const entry = this.entry(index);
+    const checked = this.storage.checkArray(`weights of '${entry.name}'`, weights, entry.elements);
+    const others = this.entries.map((other) => (other === entry ? { ...entry, weights: checked } : other));
+    checkOverlap(this.storage, others);
+    entry.weights = checked;
+  }
+
+  /**
+   * Makes the present weights the anchors and starts the constraints anew; the base update's moments are
+   * kept. The next step puts every projected variable back on its (new) anchor.
+   */
+  reanchor(): void {
+    const { entries, storage } = this;
+    for (const entry of entries) this.checkWeights(entry);
+    for (const { excluded, slab, layout, weights, rows } of entries) {
+      if (excluded) continue;
+      storage.copy(slab, sectionOf(layout, 'anchor'), weights);
+      storage.clear(slab, sectionOf(layout, 'deviation'));
+      storage.write(slab, sectionOf(layout, 'norms'), new Float32Array(rows.rows).fill(1e-8));
+      storage.write(slab, sectionOf(layout, 'constraint'), new Float32Array([1e-8, 0, 0, 0]));
+    }
+    for (const entry of entries) entry.born = null;
+  }
+
+  /**
+   * Gives up the state and the scratch memory at once; weights and gradients are yours. Without it they go when the
+   * step is dropped, as {@link DeviceBuffer | DeviceBuffers} do. Harmless the second time; any other call throws
+   * FtpError OPTIMIZER_DISPOSED.
+   */
+  dispose(): void {
+    if (this.disposed) return;
+    this.disposed = true;
+    for (const { slab } of this.all.splice(0)) this.storage.freeSlab(slab);
+    this.storage.dispose();
+  }
+
+  /** As {@link FusedStep.dispose | dispose}; on Nodes that have `Symbol.dispose`. */
+  declare readonly [Symbol.dispose]: () => void;
+}
+
+makeDisposable(FusedStep.prototype, FusedStep.prototype.dispose);
