@@ -1,28 +1,19 @@
 import { serialization } from '@tensorflow/tfjs-core';
 import type { BaseConfig, Hyper } from '../backends/types.js';
 import type { AdamWUpdateOptions } from '../options.js';
-import { ADAMW_KEYS, resolveAdamWOptions } from '../validate.js';
-import {
-  FTP_ADAMW_KEYS,
-  FTP_KEYS,
-  type FtpAdamWOptions,
-  type LearningRate,
-  optionsFromConfig,
-} from './options.js';
+import { resolveAdamWOptions } from '../validate.js';
+import { FTP_ADAMW_KEYS, type FtpAdamWOptions, type LearningRate, optionsFromConfig } from './options.js';
 import { ScheduledFtpOptimizer } from './scheduled.js';
 
 /** FTP around AdamW; `ftp.adamw` makes one and documents it. */
-export class FtpAdamWOptimizer extends ScheduledFtpOptimizer {
+export class FtpAdamWOptimizer extends ScheduledFtpOptimizer<Required<AdamWUpdateOptions>> {
   /** Name under which tfjs saves and loads this class. */
   static get className(): string {
     return 'FtpAdamWOptimizer';
   }
 
-  private readonly base: Required<AdamWUpdateOptions>;
-
   constructor(learningRate: LearningRate, options: FtpAdamWOptions = {}) {
-    super(learningRate, options, FTP_ADAMW_KEYS);
-    this.base = resolveAdamWOptions(options);
+    super(learningRate, options, FTP_ADAMW_KEYS, resolveAdamWOptions);
   }
 
   protected baseConfig(): BaseConfig {
@@ -35,17 +26,12 @@ export class FtpAdamWOptimizer extends ScheduledFtpOptimizer {
     return { ...this.sharedHyper(), beta1, beta2, epsilon, weightDecay, ...unused };
   }
 
-  /** All options as JSON; of a learning rate function, its present value. */
-  getConfig(): serialization.ConfigDict {
-    return { learningRate: this.learningRate, ...this.base, ...this.ftpConfig() };
-  }
-
-  /** The inverse of {@link getConfig}, called by `tf.loadLayersModel`. */
+  /** The inverse of `getConfig`, called by `tf.loadLayersModel`. */
   static override fromConfig<T extends serialization.Serializable>(
     cls: serialization.SerializableConstructor<T>,
     config: serialization.ConfigDict,
   ): T {
-    return new cls(config.learningRate, optionsFromConfig(config, [...ADAMW_KEYS, ...FTP_KEYS]));
+    return new cls(config.learningRate, optionsFromConfig(config, FTP_ADAMW_KEYS));
   }
 }
 

@@ -1,28 +1,19 @@
 import { serialization } from '@tensorflow/tfjs-core';
 import type { BaseConfig, Hyper } from '../backends/types.js';
 import type { SgdUpdateOptions } from '../options.js';
-import { resolveSgdOptions, SGD_KEYS } from '../validate.js';
-import {
-  FTP_KEYS,
-  FTP_SGD_KEYS,
-  type FtpSgdOptions,
-  type LearningRate,
-  optionsFromConfig,
-} from './options.js';
+import { resolveSgdOptions } from '../validate.js';
+import { FTP_SGD_KEYS, type FtpSgdOptions, type LearningRate, optionsFromConfig } from './options.js';
 import { ScheduledFtpOptimizer } from './scheduled.js';
 
 /** FTP around SGD; `ftp.sgd` makes one and documents it. */
-export class FtpSgdOptimizer extends ScheduledFtpOptimizer {
+export class FtpSgdOptimizer extends ScheduledFtpOptimizer<Required<SgdUpdateOptions>> {
   /** Name under which tfjs saves and loads this class. */
   static get className(): string {
     return 'FtpSgdOptimizer';
   }
 
-  private readonly base: Required<SgdUpdateOptions>;
-
   constructor(learningRate: LearningRate, options: FtpSgdOptions = {}) {
-    super(learningRate, options, FTP_SGD_KEYS);
-    this.base = resolveSgdOptions(options);
+    super(learningRate, options, FTP_SGD_KEYS, resolveSgdOptions);
   }
 
   protected baseConfig(): BaseConfig {
@@ -33,17 +24,12 @@ export class FtpSgdOptimizer extends ScheduledFtpOptimizer {
     return { ...this.sharedHyper(), beta1: 0, beta2: 0, epsilon: 0, ...this.base };
   }
 
-  /** All options as JSON; of a learning rate function, its present value. */
-  getConfig(): serialization.ConfigDict {
-    return { learningRate: this.learningRate, ...this.base, ...this.ftpConfig() };
-  }
-
-  /** The inverse of {@link getConfig}, called by `tf.loadLayersModel`. */
+  /** The inverse of `getConfig`, called by `tf.loadLayersModel`. */
   static override fromConfig<T extends serialization.Serializable>(
     cls: serialization.SerializableConstructor<T>,
     config: serialization.ConfigDict,
   ): T {
-    return new cls(config.learningRate, optionsFromConfig(config, [...SGD_KEYS, ...FTP_KEYS]));
+    return new cls(config.learningRate, optionsFromConfig(config, FTP_SGD_KEYS));
   }
 }
 
