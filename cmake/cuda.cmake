@@ -61,15 +61,18 @@ if(NOT archs)
 endif()
 message(STATUS "tfjs-ftp: CUDA ${CMAKE_CUDA_COMPILER_VERSION}, architectures ${archs}")
 
-add_library(tfjs_ftp_cuda STATIC
+# What the C++ compiler compiles, for a GPU and for its double in the tests (emulation.cmake) alike.
+set(TFJS_FTP_CUDA_HOST_SOURCES
   native/kernels/cuda/cuda_device.cc
   native/kernels/cuda/device_memory.cc
-  native/kernels/cuda/fused_kernel.cu
   native/kernels/cuda/launch_step.cc
   native/kernels/cuda/pinned_ring.cc
   native/kernels/cuda/run_step.cc
-  native/kernels/cuda/step_kernels.cu
   native/kernels/cuda/work_table.cc)
+add_library(tfjs_ftp_cuda STATIC
+  ${TFJS_FTP_CUDA_HOST_SOURCES}
+  native/kernels/cuda/fused_kernel.cu
+  native/kernels/cuda/step_kernels.cu)
 set_target_properties(tfjs_ftp_cuda PROPERTIES
   CUDA_ARCHITECTURES "${archs}"
   CUDA_STANDARD 17

@@ -15,10 +15,7 @@ if(NOT TFJS_FTP_HAVE_CUDA)
 endif()
 
 add_library(tfjs_ftp_cuda_double STATIC EXCLUDE_FROM_ALL
-  native/kernels/cuda/cuda_device.cc
-  native/kernels/cuda/launch_step.cc
-  native/kernels/cuda/pinned_ring.cc
-  native/kernels/cuda/work_table.cc
+  ${TFJS_FTP_CUDA_HOST_SOURCES}
   native/test/cuda_double/device.cc
   native/test/cuda_double/launchers_on_host.cc
   native/test/cuda_double/memory.cc

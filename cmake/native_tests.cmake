@@ -48,6 +48,12 @@ set_target_properties(cuda_test PROPERTIES LINKER_LANGUAGE CXX)
 tfjs_ftp_test(cuda_double_test SOURCES native/test/cuda_double/cuda_double_test.cc)
 tfjs_ftp_link_cuda_double(cuda_double_test)
 
+# Device memory and its steps, on a GPU and on its double.
+tfjs_ftp_test(device_step_test SOURCES native/test/device_step_test.cc LIBRARIES tfjs_ftp_cuda)
+set_target_properties(device_step_test PROPERTIES LINKER_LANGUAGE CXX)
+tfjs_ftp_test(device_step_test_double SOURCES native/test/device_step_test.cc)
+tfjs_ftp_link_cuda_double(device_step_test_double)
+
 tfjs_ftp_test(op_test SOURCES native/test/op_test.cc native/op/stream_order.cc ${op_test_sources})
 tfjs_ftp_use_tf_double(op_test)
 tfjs_ftp_link_cuda_double(op_test)
