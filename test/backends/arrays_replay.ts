@@ -1,8 +1,9 @@
-/** `tfjs-ftp/native`, the fused step on Float32Arrays, behind the Replay interface. */
-import { createFusedStep, type FusedStep, type FusedVariable } from '../../src/native_api.js';
+/** `tfjs-ftp/native`, the fused step on arrays of either kind, behind the Replay interface. */
+import type { FusedArray, FusedStep, FusedVariable } from '../../src/native_api.js';
+import { type ArrayKind, createStep, DEVICE, HOST } from './array_kinds.js';
 import type { Replay, ReplayGroup, ReplayState, Slot } from './golden_replay.js';
 
-function createStep(group: ReplayGroup, variables: FusedVariable[]): FusedStep {
+function stepOf<A extends FusedArray>(group: ReplayGroup, variables: FusedVariable<A>[]): FusedStep<A> {
   const {
     k,
     lr,
@@ -24,36 +25,41 @@ function createStep(group: ReplayGroup, variables: FusedVariable[]): FusedStep {
   };
   if (group.optimizer === 'adamp') {
     const [beta1, beta2] = betas as [number, number];
-    return createFusedStep({ base: 'adamw', ...shared, beta1, beta2, epsilon: eps, amsgrad });
+    return createStep({ base: 'adamw', ...shared, beta1, beta2, epsilon: eps, amsgrad });
   }
-  return createFusedStep({ base: 'sgd', ...shared, momentum, dampening, nesterov });
+  return createStep({ base: 'sgd', ...shared, momentum, dampening, nesterov });
 }
 
-class ArraysReplay implements Replay {
-  private readonly parts: { group: ReplayGroup; variables: FusedVariable[]; step: FusedStep }[];
+class ArraysReplay<A extends FusedArray> implements Replay {
+  private readonly parts: { variables: FusedVariable<A>[]; step: FusedStep<A> }[];
 
-  constructor(groups: ReplayGroup[]) {
+  constructor(
+    private readonly kind: ArrayKind<A>,
+    groups: ReplayGroup[],
+  ) {
     this.parts = groups.map((group) => {
       const variables = group.variables.map(
         ({ name, shape, outputAxis, defaultAxis, init, anchor, excluded }) => ({
           name,
           shape,
-          weights: init.slice(),
-          ...(excluded || anchor.every((a, i) => a === init[i]) ? {} : { anchor }),
+          weights: kind.make(init),
+          ...(excluded || anchor.every((a, i) => a === init[i]) ? {} : { anchor: kind.make(anchor) }),
           excluded,
           ...(defaultAxis ? {} : { outputAxis }),
         }),
       );
-      return { group, variables, step: createStep(group, variables) };
+      return { variables, step: stepOf(group, variables) };
     });
   }
 
   step(learningRates: number[], gradients: Map<string, Float32Array | null>): void {
     this.parts.forEach(({ variables, step }, index) => {
-      step.step(
-        variables.map(({ name }) => gradients.get(name) ?? null),
-        { learningRate: learningRates[index] as number },
-      );
+      const given = variables.map(({ name }) => {
+        const gradient = gradients.get(name);
+        return gradient ? this.kind.make(gradient) : null;
+      });
+      step.step(given, { learningRate: learningRates[index] as number });
+      for (const gradient of given) if (gradient !== null) this.kind.free(gradient);
     });
   }
 
@@ -65,7 +71,7 @@ class ArraysReplay implements Replay {
           const { constraint, norms, ...others } = slots;
           const [gamma, gammaM, gammaV, hyperGradient] = (constraint ?? []) as unknown as number[];
           const state: ReplayState = {
-            weights: weights.slice(),
+            weights: this.kind.read(weights),
             constraint:
               excluded || n === 0
                 ? null
@@ -89,7 +95,7 @@ class ArraysReplay implements Replay {
     for (const { variables, step } of this.parts) {
       const index = variables.findIndex((variable) => variable.name === name);
       if (index < 0) continue;
-      variables[index]?.weights.set(weights);
+      this.kind.write((variables[index] as FusedVariable<A>).weights, weights);
       step.weightsChanged(index);
     }
   }
@@ -98,7 +104,13 @@ class ArraysReplay implements Replay {
     for (const { step } of this.parts) step.reanchor();
   }
 
-  dispose(): void {}
+  dispose(): void {
+    for (const { variables, step } of this.parts) {
+      step.dispose();
+      for (const { weights } of variables) this.kind.free(weights);
+    }
+  }
 }
 
-export const startArraysReplay = (groups: ReplayGroup[]): Replay => new ArraysReplay(groups);
+export const startArraysReplay = (groups: ReplayGroup[]): Replay => new ArraysReplay(HOST, groups);
+export const startDeviceReplay = (groups: ReplayGroup[]): Replay => new ArraysReplay(DEVICE, groups);

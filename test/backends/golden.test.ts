@@ -1,61 +1,12 @@
-/**
- * The authors' trajectories on every implementation, in their layout and in the Keras layout. With
- * TFJS_FTP_GOLDEN_REPORT=FILE the worst errors of each implementation are written there as JSON.
- */
-import { writeFileSync } from 'node:fs';
+/** The authors' trajectories on every implementation, in their layout and in the Keras layout. */
 import * as tf from '@tensorflow/tfjs-core';
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { type GoldenCase, goldenNames, readGolden } from '../reference/golden.js';
-import { distance2, exceeded, MEASURES, type Measures, norm2 } from '../reference/measures.js';
-import {
-  type LayoutName,
-  type ReplayResult,
-  replayGolden,
-  type Slot,
-  type StartReplay,
-} from './golden_replay.js';
+import type { GoldenCase } from '../reference/golden.js';
+import { MEASURES, type Measures } from '../reference/measures.js';
+import { cases, checkGolden, layouts, reportWorst } from './golden_check.js';
 import { describeImplementations, useBackend } from './implementations.js';
 import { describeSubjects } from './subjects.js';
 import { startWrapReplay } from './tfjs_replay.js';
-
-const cases = goldenNames().map(readGolden);
-const layouts: readonly LayoutName[] = ['torch', 'keras'];
-const worst = new Map<string, Measures & { finalSlots: number; shareOfLimit: number; float64: number }>();
-
-async function check(
-  label: string,
-  golden: GoldenCase,
-  layout: LayoutName,
-  start: StartReplay,
-  slots?: readonly Slot[],
-): Promise<ReplayResult> {
-  const result = await replayGolden(golden, layout, start, slots);
-  const entry = worst.get(label) ?? { ...result.measures, finalSlots: 0, shareOfLimit: 0, float64: 0 };
-  for (const measure of MEASURES) {
-    const value = result.measures[measure];
-    entry[measure] = Math.max(entry[measure], value);
-    entry.shareOfLimit = Math.max(entry.shareOfLimit, value / golden.tolerance[measure]);
-  }
-  entry.finalSlots = Math.max(entry.finalSlots, result.finalSlots);
-  // the weights at the end against the authors' float64 run
-  const float64 = Math.max(
-    ...[...golden.expectedF64].map(([name, expected]) => {
-      const weights = result.finalWeights.get(name) as Float32Array;
-      return distance2(weights, expected) / norm2(expected);
-    }),
-  );
-  entry.float64 = Math.max(entry.float64, float64);
-  worst.set(label, entry);
-  expect(golden.expectedF64.size).toBe(golden.params.length);
-  expect(float64, 'error against float64').toBeLessThanOrEqual(golden.tolerance.params_rel);
-  expect(result.stepsCompared).toBe(golden.steps.length);
-  expect(exceeded(result.measures, golden.tolerance)).toEqual([]);
-  expect(result.finalSlots, 'final moments and deviation, as a share of their limit').toBeLessThanOrEqual(1);
-  expect(result.slotsCompared.has('deviation')).toBe(true);
-  expect(result.miscounted, 'step counts').toEqual([]);
-  expect(result.moved, 'variables without a gradient that changed').toEqual([]);
-  return result;
-}
 
 describeSubjects('golden trajectories', (subject) => {
   beforeAll(() => subject.prepare());
@@ -64,7 +15,7 @@ describeSubjects('golden trajectories', (subject) => {
     '%s, %s layout',
     async (_name, layout, golden) => {
       const before = tf.memory().numTensors;
-      await check(subject.label, golden, layout, subject.start);
+      await checkGolden(subject.label, golden, layout, subject.start);
       if (subject.tfjs) expect(tf.memory().numTensors, 'tensors left over').toBe(before);
     },
   );
@@ -95,7 +46,9 @@ describeImplementations('golden trajectories around the optimizers of tfjs (ftp.
     const before = tf.memory().numTensors;
     const tolerance = golden.optimizer === 'adamp' ? scaled(golden.tolerance, ADAM_SLACK) : golden.tolerance;
     const label = `wrap, ${implementation.label}`;
-    await check(label, { ...golden, tolerance }, 'keras', startWrapReplay(implementation), ['deviation']);
+    await checkGolden(label, { ...golden, tolerance }, 'keras', startWrapReplay(implementation), [
+      'deviation',
+    ]);
     const leak = golden.optimizer === 'sgdp' && golden.options.momentum ? baseLeak : 0;
     expect(tf.memory().numTensors, 'tensors left over').toBe(before + leak);
   });
@@ -118,8 +71,4 @@ function leakOfMomentum(): number {
   return tf.memory().numTensors - before;
 }
 
-afterAll(() => {
-  const file = process.env.TFJS_FTP_GOLDEN_REPORT;
-  if (!file) return;
-  writeFileSync(file, `${JSON.stringify(Object.fromEntries(worst), null, 2)}\n`);
-});
+afterAll(reportWorst);

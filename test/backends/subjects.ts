@@ -1,5 +1,6 @@
 /** Everything that can replay a sequence of steps: the tfjs implementations and `tfjs-ftp/native`. */
-import { startArraysReplay } from './arrays_replay.js';
+import { whyNoDevice } from './array_kinds.js';
+import { startArraysReplay, startDeviceReplay } from './arrays_replay.js';
 import type { StartReplay } from './golden_replay.js';
 import { IMPLEMENTATIONS, useBackend } from './implementations.js';
 import { describeOrSkip, whyNoAddon } from './skip.js';
@@ -8,7 +9,7 @@ import { startTfjsReplay } from './tfjs_replay.js';
 export interface Subject {
   label: string;
   start: StartReplay;
-  /** The kernels: every element operation as the float32 oracle does it, so its bits can be asked for. */
+  /** The kernels on the processor: every element operation as the float32 oracle does it, so its bits can be asked for. */
   native: boolean;
   /** Has tfjs tensors that must not leak. */
   tfjs: boolean;
@@ -35,6 +36,15 @@ export const SUBJECTS: readonly Subject[] = [
     prepare: async () => {},
     missing: whyNoAddon(),
     mayBeMissing: false,
+  },
+  {
+    label: 'tfjs-ftp/native on a CUDA device',
+    start: startDeviceReplay,
+    native: false,
+    tfjs: false,
+    prepare: async () => {},
+    missing: whyNoDevice(),
+    mayBeMissing: true,
   },
 ];
 

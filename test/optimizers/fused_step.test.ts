@@ -1,34 +1,30 @@
-/** tfjs-ftp/native: the fused step on plain arrays. */
+/** tfjs-ftp/native: the fused step on plain arrays; test/device has it on device memory. */
 import * as tf from '@tensorflow/tfjs-core';
 import '@tensorflow/tfjs-backend-cpu';
 import { afterEach, expect, it } from 'vitest';
 import { ftp } from '../../src/index.js';
-import { createFusedStep, FtpError, isNativeAvailable, nativeInfo } from '../../src/native_api.js';
+import { createFusedStep, isNativeAvailable, nativeInfo } from '../../src/native_api.js';
+import { HOST } from '../backends/array_kinds.js';
 import { describeOrSkip, whyNoAddon } from '../backends/skip.js';
+import { fusedStepCases, fusedVariables, gradientValues } from './fused_cases.js';
 import { numbers, randomVariable } from './support.js';
 
 afterEach(() => tf.disposeVariables());
 
 const loose = createFusedStep as (options: unknown) => ReturnType<typeof createFusedStep>;
 
-/** Three variables: a matrix, one with its rows first, one excluded. */
-function variables() {
-  return [
-    { name: 'a', weights: numbers(12, 1), shape: [3, 4] },
-    { name: 'b', weights: numbers(10, 2), shape: [5, 2], outputAxis: 0 },
-    { name: 'head', weights: numbers(4, 3), shape: [4], excluded: true },
-  ];
-}
+const variables = () => fusedVariables(HOST);
+const gradientsOf = gradientValues;
 
-const gradientsOf = (seed: number) => [numbers(12, seed), numbers(10, seed + 100), numbers(4, seed + 200)];
+describeOrSkip('the fused step on Float32Arrays', whyNoAddon(), () => {
+  fusedStepCases(HOST);
 
-describeOrSkip('the fused step on arrays', whyNoAddon(), () => {
   it('gives the same bits as the optimizer on the cpu backend', async () => {
     await tf.setBackend('cpu');
     for (const base of ['adamw', 'sgd'] as const) {
       const given = variables();
       const mirrored = given.map(({ name, weights, shape }) => {
-        const initial = tf.tensor(weights.slice(), shape);
+        const initial = tf.tensor(weights.slice(), [...shape]);
         const variable = tf.variable(initial, true, `${base}/${name}`);
         initial.dispose();
         return variable;
@@ -54,7 +50,7 @@ describeOrSkip('the fused step on arrays', whyNoAddon(), () => {
         const map: tf.NamedTensorMap = {};
         for (const [i, { name, shape }] of mirrored.entries()) {
           const gradient = gradients[i];
-          if (gradient) map[name] = tf.tensor(gradient.slice(), shape);
+          if (gradient) map[name] = tf.tensor(gradient.slice(), [...shape]);
         }
         const learningRate = 0.01 / (step + 1);
         fused.step(gradients, { learningRate });
@@ -75,78 +71,7 @@ describeOrSkip('the fused step on arrays', whyNoAddon(), () => {
     }
   });
 
-  it('goes on from a saved state as if there had been no stop', () => {
-    const options = { base: 'adamw', learningRate: 0.01 } as const;
-    const [first, second] = [variables(), variables()];
-    const one = createFusedStep({ ...options, variables: first });
-    for (let step = 0; step < 3; ++step) one.step(gradientsOf(step));
-    for (const [i, variable] of second.entries()) variable.weights.set(first[i]?.weights as Float32Array);
-    const two = createFusedStep({ ...options, variables: second });
-    for (const i of second.keys()) two.setState(i, one.state(i));
-    for (let step = 3; step < 6; ++step) {
-      one.step(gradientsOf(step));
-      two.step(gradientsOf(step));
-    }
-    for (const [i, { weights }] of second.entries()) expect(weights).toEqual(first[i]?.weights);
-  });
-
-  it('takes weights that were changed from outside, and new anchors', () => {
-    const [a] = variables() as [{ name: string; weights: Float32Array; shape: number[] }];
-    const anchor = a.weights.slice();
-    const fused = createFusedStep({ base: 'sgd', learningRate: 0.01, variables: [a] });
-    fused.step([numbers(12, 1)]);
-    fused.step([numbers(12, 2)]);
-    a.weights.set(numbers(12, 9));
-    fused.weightsChanged(0);
-    const changed = a.weights.slice();
-    fused.step([new Float32Array(12)]);
-    const [report] = fused.constraints();
-    let largest = 0;
-    for (let r = 0; r < 4; ++r) {
-      let norm = 1e-8;
-      for (let j = 0; j < 3; ++j)
-        norm += Math.abs((changed[4 * j + r] as number) - (anchor[4 * j + r] as number));
-      largest = Math.max(largest, norm);
-    }
-    expect(report?.maxNorm).toBeCloseTo(largest, 6);
-    fused.reanchor();
-    expect(fused.state(0).slots.anchor).toEqual(a.weights);
-    expect(fused.state(0)).toMatchObject({ t: 0, n: 3 });
-    expect(fused.constraints()[0]).toMatchObject({ gamma: Math.fround(1e-8), meanRatio: 1 });
-  });
-
-  it('leaves out or refuses gradients that are not finite, and changes nothing', () => {
-    const given = variables();
-    const throwing = createFusedStep({ base: 'adamw', learningRate: 0.01, variables: given });
-    throwing.step(gradientsOf(0));
-    const before = given.map(({ weights }) => weights.slice());
-    const states = given.map((_variable, i) => throwing.state(i));
-    const bad = gradientsOf(1);
-    (bad[2] as Float32Array)[3] = Infinity;
-    expect(() => throwing.step(bad)).toThrow(FtpError);
-    expect(() => throwing.step(bad)).toThrow("gradient of 'head' holds NaN or an infinity in step 1");
-    expect(given.map(({ weights }) => weights)).toEqual(before);
-    expect(given.map((_variable, i) => throwing.state(i))).toEqual(states);
-    const skipping = createFusedStep({
-      base: 'adamw',
-      learningRate: 0.01,
-      nonFinite: 'skip',
-      variables: variables(),
-    });
-    skipping.step(bad);
-    expect([skipping.skippedSteps, skipping.iterations]).toEqual([1, 0]);
-  });
-
-  it('follows weights to another array', () => {
-    const given = variables();
-    const fused = createFusedStep({ base: 'sgd', learningRate: 0.01, variables: given });
-    fused.step(gradientsOf(0));
-    const moved = (given[0] as (typeof given)[0]).weights.slice();
-    const old = moved.slice();
-    fused.rebind(0, moved);
-    fused.step(gradientsOf(1));
-    expect(given[0]?.weights).toEqual(old);
-    expect(moved).not.toEqual(old);
+  it('refuses weights whose memory has gone', () => {
     const buffer = new ArrayBuffer(48);
     const fresh = createFusedStep({
       base: 'sgd',
@@ -237,20 +162,6 @@ describeOrSkip('the fused step on arrays', whyNoAddon(), () => {
     const info = nativeInfo();
     expect(info.path).toMatch(/\.node$/);
     expect(info.build?.simd).toMatch(/^(avx512|avx2|sse2|neon|scalar)$/);
-  });
-
-  it('does not depend on where a variable is in the list', () => {
-    const alone = variables();
-    const together = variables();
-    const all = createFusedStep({ base: 'adamw', learningRate: 0.01, variables: together });
-    const single = alone.map((variable) =>
-      createFusedStep({ base: 'adamw', learningRate: 0.01, variables: [variable] }),
-    );
-    for (let step = 0; step < 4; ++step) {
-      all.step(gradientsOf(step));
-      for (const [i, fused] of single.entries()) fused.step([gradientsOf(step)[i] as Float32Array]);
-    }
-    expect(together).toEqual(alone);
   });
 
   it('is independent of tfjs variables', () => {

@@ -1,0 +1,226 @@
+/** What holds for a fused step whatever the kind of its arrays. */
+import { expect, it } from 'vitest';
+import { FtpError, type FusedArray, type FusedStep, type FusedVariable } from '../../src/native_api.js';
+import { type ArrayKind, createStep } from '../backends/array_kinds.js';
+import { numbers } from './support.js';
+
+const SPECS = [
+  { name: 'a', shape: [3, 4], size: 12 },
+  { name: 'b', shape: [5, 2], size: 10, outputAxis: 0 },
+  { name: 'head', shape: [4], size: 4, excluded: true },
+];
+
+/** Three variables: a matrix, one with its rows first, one excluded. */
+export function fusedVariables<A extends FusedArray>(kind: ArrayKind<A>): FusedVariable<A>[] {
+  return SPECS.map(({ size, ...more }, i) => ({ ...more, weights: kind.make(numbers(size, i + 1)) }));
+}
+
+export const gradientValues = (seed: number): Float32Array[] =>
+  SPECS.map(({ size }, i) => numbers(size, seed + 100 * i));
+
+export function fusedStepCases<A extends FusedArray>(kind: ArrayKind<A>): void {
+  const variables = () => fusedVariables(kind);
+  const gradientsOf = (seed: number) => gradientValues(seed).map((values) => kind.make(values));
+  const read = (list: FusedVariable<A>[]) => list.map(({ weights }) => kind.read(weights));
+  const everything = (list: FusedVariable<A>[], fused: FusedStep<A>) => ({
+    weights: read(list),
+    states: list.map((_variable, i) => fused.state(i)),
+    constraints: fused.constraints(),
+    iterations: fused.iterations,
+  });
+
+  it('gives the same bits every time', () => {
+    const run = () => {
+      const given = variables();
+      const fused = createStep({ base: 'adamw', learningRate: 0.01, amsgrad: true, variables: given });
+      for (let step = 0; step < 4; ++step) fused.step(gradientsOf(step));
+      return everything(given, fused);
+    };
+    const first = run();
+    expect(run()).toEqual(first);
+    expect(first.weights[0]).not.toEqual(numbers(12, 1));
+    expect(first.iterations).toBe(4);
+  });
+
+  it('leaves a variable without a gradient alone, with its state', () => {
+    const given = variables();
+    const fused = createStep({ base: 'sgd', learningRate: 0.01, momentum: 0.9, variables: given });
+    fused.step(gradientsOf(0));
+    const before = everything(given, fused);
+    const gradients: Array<A | null> = gradientsOf(1);
+    gradients[1] = null;
+    fused.step(gradients);
+    const after = everything(given, fused);
+    expect(after.weights[1]).toEqual(before.weights[1]);
+    expect(after.states[1]).toEqual({ ...before.states[1], t: 2 });
+    expect(after.states[0]?.slots.momentum).not.toEqual(before.states[0]?.slots.momentum);
+    expect(after.states[0]).toMatchObject({ t: 2, n: 2 });
+  });
+
+  it('goes on from a saved state as if there had been no stop', () => {
+    const options = { base: 'adamw', learningRate: 0.01 } as const;
+    const first = variables();
+    const one = createStep({ ...options, variables: first });
+    for (let step = 0; step < 3; ++step) one.step(gradientsOf(step));
+    const second = variables();
+    for (const [i, { weights }] of second.entries()) kind.write(weights, read(first)[i] as Float32Array);
+    const two = createStep({ ...options, variables: second });
+    for (const i of second.keys()) two.setState(i, one.state(i));
+    for (let step = 3; step < 6; ++step) {
+      one.step(gradientsOf(step));
+      two.step(gradientsOf(step));
+    }
+    expect(read(second)).toEqual(read(first));
+  });
+
+  it('refuses a state that does not fit, and changes nothing', () => {
+    const given = variables();
+    const fused = createStep({ base: 'adamw', learningRate: 0.01, variables: given });
+    fused.step(gradientsOf(0));
+    const before = everything(given, fused);
+    const state = fused.state(0);
+    const set = (more: object) => () => fused.setState(0, { ...state, ...more });
+    expect(set({ t: -1 })).toThrow("t of 'a' must be a whole number from 0 to 2147483647, got -1");
+    expect(set({ n: 0.5 })).toThrow(RangeError);
+    expect(set({ slots: { ...state.slots, v: new Float32Array(11) } })).toThrow(
+      "slot v of 'a' must have 12 elements, got 11",
+    );
+    expect(set({ slots: { ...state.slots, v: undefined } })).toThrow("slot v of 'a' must be a Float32Array");
+    expect(set({ slots: { ...state.slots, vmax: state.slots.v } })).toThrow("no option 'vmax'");
+    expect(everything(given, fused)).toEqual(before);
+    const other = { ...state, slots: { ...state.slots, m: numbers(12, 77) } };
+    fused.setState(0, other);
+    expect(fused.state(0)).toEqual(other);
+  });
+
+  it('gives copies of its state', () => {
+    const fused = createStep({ base: 'sgd', learningRate: 0.01, variables: variables() });
+    fused.step(gradientsOf(0));
+    const state = fused.state(0);
+    state.slots.anchor?.fill(7);
+    expect(fused.state(0).slots.anchor).toEqual(numbers(12, 1));
+  });
+
+  it('takes weights that were changed from outside, and new anchors', () => {
+    const [a] = variables() as [FusedVariable<A>];
+    const anchor = kind.read(a.weights);
+    const fused = createStep({ base: 'sgd', learningRate: 0.01, variables: [a] });
+    fused.step([kind.make(numbers(12, 1))]);
+    fused.step([kind.make(numbers(12, 2))]);
+    kind.write(a.weights, numbers(12, 9));
+    fused.weightsChanged(0);
+    const changed = kind.read(a.weights);
+    fused.step([kind.make(new Float32Array(12))]);
+    const [report] = fused.constraints();
+    let largest = 0;
+    for (let r = 0; r < 4; ++r) {
+      let norm = 1e-8;
+      for (let j = 0; j < 3; ++j)
+        norm += Math.abs((changed[4 * j + r] as number) - (anchor[4 * j + r] as number));
+      largest = Math.max(largest, norm);
+    }
+    expect(report?.maxNorm).toBeCloseTo(largest, 6);
+    fused.reanchor();
+    const state = fused.state(0);
+    expect(state).toMatchObject({ t: 0, n: 3 });
+    expect(state.slots.anchor).toEqual(kind.read(a.weights));
+    expect(state.slots.deviation).toEqual(new Float32Array(12));
+    expect(state.slots.norms).toEqual(new Float32Array(4).fill(1e-8));
+    expect(state.slots.constraint).toEqual(new Float32Array([1e-8, 0, 0, 0]));
+    expect(fused.constraints()[0]).toMatchObject({ gamma: Math.fround(1e-8), meanRatio: 1 });
+  });
+
+  it('holds the weights at an anchor of its own, copied when the step is made', () => {
+    const [a] = variables() as [FusedVariable<A>];
+    const anchor = kind.make(numbers(12, 50));
+    const fused = createStep({ base: 'sgd', learningRate: 0.01, variables: [{ ...a, anchor }] });
+    kind.write(anchor, new Float32Array(12));
+    fused.step([kind.make(numbers(12, 1))]);
+    const after = kind.read(a.weights);
+    for (const [i, value] of numbers(12, 50).entries()) expect(after[i]).toBeCloseTo(value, 6);
+  });
+
+  it('leaves out or refuses gradients that are not finite, and changes nothing', () => {
+    const given = variables();
+    const throwing = createStep({ base: 'adamw', learningRate: 0.01, variables: given });
+    throwing.step(gradientsOf(0));
+    const before = everything(given, throwing);
+    const values = gradientValues(1);
+    (values[2] as Float32Array)[3] = Infinity;
+    const bad = values.map((array) => kind.make(array));
+    expect(() => throwing.step(bad)).toThrow(FtpError);
+    expect(() => throwing.step(bad)).toThrow("gradient of 'head' holds NaN or an infinity in step 1");
+    expect(everything(given, throwing)).toEqual(before);
+    const options = { base: 'adamw', learningRate: 0.01, variables: variables() } as const;
+    const skipping = createStep({ ...options, nonFinite: 'skip' });
+    skipping.step(bad);
+    expect([skipping.skippedSteps, skipping.iterations]).toEqual([1, 0]);
+    const ignoring = createStep({ ...options, nonFinite: 'ignore' });
+    ignoring.step(bad);
+    expect(kind.read(options.variables[2]?.weights as A)[3]).toBeNaN();
+    expect(ignoring.iterations).toBe(1);
+  });
+
+  it('follows weights to another array', () => {
+    const given = variables();
+    const fused = createStep({ base: 'sgd', learningRate: 0.01, variables: given });
+    fused.step(gradientsOf(0));
+    const [{ weights }] = given as [FusedVariable<A>];
+    const old = kind.read(weights);
+    const moved = kind.make(old);
+    fused.rebind(0, moved);
+    fused.step(gradientsOf(1));
+    expect(kind.read(weights)).toEqual(old);
+    expect(kind.read(moved)).not.toEqual(old);
+    expect(() => fused.rebind(0, kind.make(new Float32Array(5)))).toThrow(
+      "weights of 'a' must have 12 elements, got 5",
+    );
+  });
+
+  it('does not depend on where a variable is in the list', () => {
+    const alone = variables();
+    const together = variables();
+    const all = createStep({ base: 'adamw', learningRate: 0.01, variables: together });
+    const single = alone.map((variable) =>
+      createStep({ base: 'adamw', learningRate: 0.01, variables: [variable] }),
+    );
+    for (let step = 0; step < 4; ++step) {
+      all.step(gradientsOf(step));
+      for (const [i, fused] of single.entries()) fused.step([gradientsOf(step)[i] as A]);
+    }
+    expect(read(together)).toEqual(read(alone));
+  });
+
+  it('refuses arrays of other sizes, and shared weights', () => {
+    const one = { name: 'w', weights: kind.make(new Float32Array(6)), shape: [2, 3] };
+    const make = (...list: FusedVariable<A>[]) => {
+      return () => createStep({ base: 'sgd', learningRate: 0.1, variables: list });
+    };
+    expect(make({ ...one, shape: [7] })).toThrow(RangeError);
+    expect(make({ ...one, shape: [7] })).toThrow("weights of 'w' [7] must have 7 elements, got 6");
+    expect(make({ ...one, anchor: kind.make(new Float32Array(5)) })).toThrow(
+      "anchor of 'w' [2,3] must have 6 elements, got 5",
+    );
+    expect(make(one, { ...one, name: 'v' })).toThrow("weights of 'w' and 'v' must not share memory");
+    const fused = make(one)();
+    expect(() => fused.step([kind.make(new Float32Array(5))])).toThrow(
+      "gradient of 'w' must have 6 elements, got 5",
+    );
+    expect(() => fused.step([])).toThrow('gradients must have 1 entries, got 0');
+    expect(fused.iterations).toBe(0);
+  });
+
+  it('gives its memory back on dispose, and refuses to go on', () => {
+    const given = variables();
+    const fused = createStep({ base: 'sgd', learningRate: 0.01, variables: given });
+    fused.step(gradientsOf(0));
+    const after = read(given);
+    fused.dispose();
+    fused.dispose();
+    const disposed = expect.objectContaining({ code: 'OPTIMIZER_DISPOSED' });
+    expect(() => fused.step(gradientsOf(1))).toThrow(disposed);
+    expect(() => fused.constraints()).toThrow(disposed);
+    expect(() => fused.state(0)).toThrow(disposed);
+    expect(read(given)).toEqual(after);
+  });
+}
