@@ -7,6 +7,7 @@
 
 #include "fused.cuh"
 #include "launchers.h"
+#include "profile_range.h"
 
 namespace tfjs_ftp {
 namespace {
@@ -36,6 +37,7 @@ FusedKernel KernelOf(BaseUpdate base) {
 
 int LaunchOne(BaseUpdate base, const StepArgs& args, int64_t blocks, void* stream) {
   if (args.fused_count == 0) return cudaSuccess;
+  const ProfileRange range("one launch");
   const int64_t grid = blocks < args.fused_count ? blocks : args.fused_count;
   KernelOf(
       base)<<<static_cast<unsigned>(grid), kBlockThreads, 0, static_cast<cudaStream_t>(stream)>>>(

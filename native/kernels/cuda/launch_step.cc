@@ -3,6 +3,7 @@
 #include <cuda_runtime_api.h>
 
 #include "launchers.h"
+#include "profile_range.h"
 #include "work_table.h"
 
 namespace tfjs_ftp {
@@ -30,8 +31,11 @@ CudaResult CudaStep(const StepOptions& options, const VariableStep* variables, i
   // An error that somebody's launch left behind is not ours; one that the device cannot recover
   // from stays, and shows below.
   (void)cudaGetLastError();
-  result.cuda = cudaMemcpyAsync(scratch, table, static_cast<size_t>(shape.table_bytes),
-                                cudaMemcpyHostToDevice, static_cast<cudaStream_t>(stream));
+  {
+    const ProfileRange range("table");
+    result.cuda = cudaMemcpyAsync(scratch, table, static_cast<size_t>(shape.table_bytes),
+                                  cudaMemcpyHostToDevice, static_cast<cudaStream_t>(stream));
+  }
   if (result.cuda != cudaSuccess) return result;
   if (options.check_finite) result.cuda = LaunchCheck(args, stream);
   if (result.cuda != cudaSuccess) return result;

@@ -12,6 +12,7 @@
 
 #include "items.cuh"
 #include "launchers.h"
+#include "profile_range.h"
 
 namespace tfjs_ftp {
 namespace {
@@ -42,7 +43,20 @@ __global__ void __launch_bounds__(kBlockThreads) project_kernel(const StepArgs a
 
 template <BaseUpdate kBase>
 cudaError_t LaunchDeviate(const StepArgs& args, cudaStream_t stream) {
+  const ProfileRange range("pass 1");
   deviate_kernel<kBase><<<static_cast<unsigned>(args.item_count), kBlockThreads, 0, stream>>>(args);
+  return cudaPeekAtLastError();
+}
+
+cudaError_t LaunchFinish(const StepArgs& args, cudaStream_t stream) {
+  const ProfileRange range("finish");
+  finish_kernel<<<static_cast<unsigned>(args.finish_count), kBlockThreads, 0, stream>>>(args);
+  return cudaPeekAtLastError();
+}
+
+cudaError_t LaunchProject(const StepArgs& args, cudaStream_t stream) {
+  const ProfileRange range("pass 2");
+  project_kernel<<<static_cast<unsigned>(args.projected_count), kBlockThreads, 0, stream>>>(args);
   return cudaPeekAtLastError();
 }
 
@@ -53,17 +67,15 @@ cudaError_t LaunchPasses(BaseUpdate base, const StepArgs& args, cudaStream_t str
                           ? LaunchDeviate<BaseUpdate::kSgd>(args, stream)
                           : LaunchDeviate<BaseUpdate::kProposal>(args, stream);
   if (error != cudaSuccess || args.projected_count == 0) return error;
-  finish_kernel<<<static_cast<unsigned>(args.finish_count), kBlockThreads, 0, stream>>>(args);
-  error = cudaPeekAtLastError();
-  if (error != cudaSuccess) return error;
-  project_kernel<<<static_cast<unsigned>(args.projected_count), kBlockThreads, 0, stream>>>(args);
-  return cudaPeekAtLastError();
+  error = LaunchFinish(args, stream);
+  return error != cudaSuccess ? error : LaunchProject(args, stream);
 }
 
 }  // namespace
 
 int LaunchCheck(const StepArgs& args, void* stream) {
   if (args.item_count == 0) return cudaSuccess;
+  const ProfileRange range("check");
   check_kernel<<<static_cast<unsigned>(args.item_count), kBlockThreads, 0,
                  static_cast<cudaStream_t>(stream)>>>(args);
   return cudaPeekAtLastError();
