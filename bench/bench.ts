@@ -1,9 +1,12 @@
 /** Runs the suites one trial after the other and gathers the report. */
 
+import { buildCudaBench, runCuda } from './cuda.js';
+import { formatCuda } from './cuda_tables.js';
 import { describeEnvironment } from './environment.js';
-import { buildKernelBench, runKernels } from './kernels.js';
+import { runKernels } from './kernels.js';
 import { listNamed } from './lists/index.js';
-import { type BenchOptions, planKernels, planMemory, planSteps, planTrain } from './plan.js';
+import { buildNativeBench } from './native.js';
+import { type BenchOptions, planCuda, planKernels, planMemory, planSteps, planTrain } from './plan.js';
 import {
   formatClosing,
   formatEnvironment,
@@ -34,6 +37,7 @@ class Bench {
       memory: [],
       kernels: [],
       train: [],
+      cuda: [],
       targets: [],
       leftOut: [],
     };
@@ -56,7 +60,7 @@ class Bench {
   }
 
   private async kernels(): Promise<void> {
-    const program = await this.attempt('kernels: build', buildKernelBench);
+    const program = await this.attempt('kernels: build', () => buildNativeBench('kernel_bench'));
     if (program === null) return;
     for (const spec of planKernels(this.options)) {
       const what = `kernels: ${listNamed(spec.list).label}`;
@@ -93,12 +97,28 @@ class Bench {
     print(formatTrain(run));
   }
 
+  private async cuda(): Promise<void> {
+    const program = await this.attempt('cuda: build', buildCudaBench);
+    if (program === null) return;
+    for (const spec of planCuda(this.options)) {
+      const what = `cuda: ${spec.label}`;
+      const report = await this.attempt(what, () => runCuda(program, spec));
+      if (report === null) continue;
+      this.report.cuda.push(report);
+      for (const { what: part, reason } of report.leftOut) {
+        this.report.leftOut.push({ what: `${what}, ${part}`, reason, failed: false });
+      }
+      print(formatCuda([report]));
+    }
+  }
+
   async run(): Promise<BenchReport> {
     const { suites, quick } = this.options;
     print(formatEnvironment(this.report.environment));
     if (suites.includes('kernels')) await this.kernels();
     if (suites.includes('step')) await this.steps();
     if (suites.includes('train')) await this.train();
+    if (suites.includes('cuda')) await this.cuda();
     this.report.targets = judgeTargets(this.report, !quick);
     print(formatClosing(this.report));
     return this.report;

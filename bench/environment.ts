@@ -10,16 +10,30 @@ import type { Environment } from './schema.js';
 const require = createRequire(import.meta.url);
 const root = fileURLToPath(new URL('../../..', import.meta.url));
 
-/** Output of git in the checkout; null outside of one. */
-function git(...args: string[]): string | null {
+/** What a program prints on stdout; null where there is none, or it fails. */
+function outputOf(command: string, ...args: string[]): string | null {
   try {
-    return execFileSync('git', ['-C', root, ...args], {
-      encoding: 'utf8',
-      stdio: ['ignore', 'pipe', 'ignore'],
-    });
+    return execFileSync(command, args, { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] });
   } catch {
     return null;
   }
+}
+
+/** Output of git in the checkout; null outside of one. */
+function git(...args: string[]): string | null {
+  return outputOf('git', '-C', root, ...args);
+}
+
+/** The first GPU that nvidia-smi shows; null where there is none. */
+export function firstGpu(): { name: string; driver: string } | null {
+  const listed = outputOf('nvidia-smi', '--query-gpu=name,driver_version', '--format=csv,noheader');
+  const [name, driver] = listed?.split('\n')[0]?.split(', ') ?? [];
+  return name === undefined || driver === undefined ? null : { name, driver };
+}
+
+/** CUDA version of the nvcc on the PATH. */
+function toolkit(): string | null {
+  return /release ([\d.]+)/.exec(outputOf('nvcc', '--version') ?? '')?.[1] ?? null;
 }
 
 function versionOf(name: string): string {
@@ -28,6 +42,7 @@ function versionOf(name: string): string {
 
 export function describeEnvironment(): Environment {
   const status = git('status', '--porcelain', '--untracked-files=no');
+  const gpu = firstGpu();
   return {
     date: new Date().toISOString(),
     commit: git('rev-parse', 'HEAD')?.trim() ?? null,
@@ -41,5 +56,8 @@ export function describeEnvironment(): Environment {
     platform: `${os.platform()} ${os.release()} ${os.arch()}`,
     node: process.version,
     tfjs: versionOf('@tensorflow/tfjs-core'),
+    gpu: gpu?.name ?? null,
+    driver: gpu?.driver ?? null,
+    toolkit: toolkit(),
   };
 }

@@ -1,19 +1,16 @@
 /** Suite `kernels`: builds and runs native/bench/, the step without Node and TensorFlow against memcpy. */
 
-import { spawn } from 'node:child_process';
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { bytesPerParameter } from './bytes.js';
 import { listNamed, parametersOf, rowsOf, sizeOf, type VariableList } from './lists/index.js';
 import { availableBytes } from './memory_budget.js';
+import { execute, optionList } from './native.js';
 import type { KernelRun } from './schema.js';
 import { Unavailable } from './specs.js';
 import { ratioByRound } from './statistics.js';
 import { summarizeRun } from './timed.js';
-
-const BUILD_SCRIPT = fileURLToPath(new URL('../../../scripts/build_kernel_bench.mjs', import.meta.url));
 
 /** By the name that kernel_bench prints. */
 const CONTENDERS: Record<string, { label: string; bytes: number }> = {
@@ -57,41 +54,6 @@ export function threadCounts(cores = os.availableParallelism()): number[] {
   return [...new Set([1, Math.min(2, cores), cores])];
 }
 
-function execute(command: string, args: string[]): Promise<string> {
-  return new Promise((resolve, reject) => {
-    const child = spawn(command, args, { stdio: ['ignore', 'pipe', 'pipe'] });
-    let stdout = '';
-    let stderr = '';
-    child.stdout.on('data', (chunk) => {
-      stdout += chunk;
-    });
-    child.stderr.on('data', (chunk) => {
-      stderr += chunk;
-    });
-    child.on('error', reject);
-    child.on('close', (code, signal) => {
-      if (code === 0) resolve(stdout);
-      else
-        reject(
-          new Error(`${path.basename(command)} ended with ${signal ?? `code ${code}`}\n${stderr.trim()}`),
-        );
-    });
-  });
-}
-
-/**
- * @returns path of the program
- * @throws Unavailable without cmake, a compiler or the sources
- */
-export async function buildKernelBench(): Promise<string> {
-  try {
-    const output = await execute(process.execPath, [BUILD_SCRIPT]);
-    return output.trimEnd().split('\n').at(-1) as string;
-  } catch (error) {
-    throw new Unavailable((error as Error).message);
-  }
-}
-
 /** Lines `rows length`, one a variable. */
 function listText(list: VariableList): string {
   return list.variables
@@ -115,14 +77,14 @@ export async function runKernels(program: string, spec: KernelSpec): Promise<Ker
   try {
     const file = path.join(folder, 'variables.txt');
     fs.writeFileSync(file, listText(list));
-    const args = [
-      file,
-      spec.rounds,
-      threadCounts().join(','),
-      spec.copyMegabytes,
-      1000 * spec.minSampleSeconds,
-    ];
-    return summarizeOutput(JSON.parse(await execute(program, args.map(String))) as KernelOutput, list);
+    const args = {
+      variables: file,
+      rounds: spec.rounds,
+      threads: threadCounts().join(','),
+      'copy-megabytes': spec.copyMegabytes,
+      'min-sample-ms': 1000 * spec.minSampleSeconds,
+    };
+    return summarizeOutput(JSON.parse(await execute(program, optionList(args))) as KernelOutput, list);
   } finally {
     fs.rmSync(folder, { recursive: true, force: true });
   }

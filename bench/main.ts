@@ -6,20 +6,36 @@ import path from 'node:path';
 import { Command, InvalidArgumentError, Option } from 'commander';
 
 /** Development dependencies, which installing the package leaves out. */
-const NEEDED = ['simple-statistics', 'cli-table3'];
+const NEEDED = ['simple-statistics', 'cli-table3', 'zod', 'vega', 'vega-lite'];
 
-interface Options {
-  suite: 'all' | 'step' | 'kernels' | 'train';
+interface RunOptions {
+  suite: 'all' | 'step' | 'kernels' | 'train' | 'cuda';
   list?: 'vit' | 'resnet' | 'tiny';
   rounds?: number;
   json?: string;
   quick: boolean;
 }
 
+interface CompareOptions {
+  failAbove?: number;
+  tolerance?: number;
+  relativeTo?: string;
+}
+
 function count(text: string): number {
   const value = Number(text);
   if (!Number.isInteger(value) || value < 1) throw new InvalidArgumentError('It must be a whole number > 0.');
   return value;
+}
+
+function number(accepted: string, valid: (value: number) => boolean) {
+  return (text: string): number => {
+    const value = Number(text);
+    if (text.trim() === '' || !Number.isFinite(value) || !valid(value)) {
+      throw new InvalidArgumentError(`It must be ${accepted}.`);
+    }
+    return value;
+  };
 }
 
 /** So that a long run does not end with a file that cannot be written. */
@@ -33,9 +49,9 @@ function writableFile(text: string): string {
   return file;
 }
 
-function missingPackages(): string[] {
+function checkPackages(command: Command): void {
   const require = createRequire(import.meta.url);
-  return NEEDED.filter((name) => {
+  const missing = NEEDED.filter((name) => {
     try {
       require.resolve(name);
       return false;
@@ -43,30 +59,12 @@ function missingPackages(): string[] {
       return true;
     }
   });
-}
-
-async function main(): Promise<void> {
-  const command = new Command('npm run bench --')
-    .description(
-      "Times the fused FTP step against tfjs's own optimizers and against memcpy, all contenders in turns. Absolute " +
-        'times are of this machine; ratios are what the targets speak of.',
-    )
-    .addOption(
-      new Option('--suite <name>', 'what to measure')
-        .choices(['step', 'kernels', 'train', 'all'])
-        .default('all'),
-    )
-    .addOption(new Option('--list <name>', 'only this list of variables').choices(['vit', 'resnet', 'tiny']))
-    .option('--rounds <n>', "rounds of each trial, in place of the suite's own number", count)
-    .option('--json <file>', 'write everything to this file', writableFile)
-    .option('--quick', 'small lists and few rounds, to see that all works; not judged', false)
-    .allowExcessArguments(false)
-    .parse();
-  const { suite, list, rounds, json, quick } = command.opts<Options>();
-  const missing = missingPackages();
   if (missing.length > 0) {
     command.error(`error: the benchmark needs: npm install --no-save --ignore-scripts ${missing.join(' ')}`);
   }
+}
+
+async function run({ suite, list, rounds, json, quick }: RunOptions): Promise<void> {
   const { runBench } = await import('./bench.js');
   const { LIST_CHOICES, SUITES } = await import('./plan.js');
   const report = await runBench({
@@ -80,4 +78,99 @@ async function main(): Promise<void> {
   if (report.leftOut.some(({ failed }) => failed)) process.exitCode = 1;
 }
 
-await main();
+async function compare(a: string, b: string, { failAbove, ...options }: CompareOptions): Promise<void> {
+  const { readReport } = await import('./report_file.js');
+  const { casesAbove, compareReports } = await import('./compare.js');
+  const { formatComparison } = await import('./compare_table.js');
+  const comparison = compareReports(readReport(a), readReport(b), options);
+  console.log(formatComparison(comparison, options));
+  if (failAbove === undefined) return;
+  const above = casesAbove(comparison, failAbove);
+  if (above.length === 0) return;
+  const names = above.map(({ group, label, ratio }) => `  ${group}: ${label}: ${ratio.toFixed(3)}`);
+  throw new Error([`slower than ${failAbove} times:`, ...names].join('\n'));
+}
+
+async function roofline(input: string, { output, only }: { output: string; only?: string }): Promise<void> {
+  const { readReport } = await import('./report_file.js');
+  const { describeOrigin } = await import('./cases.js');
+  const { rooflinePanels } = await import('./roofs.js');
+  const { drawRoofline } = await import('./roofline.js');
+  const file = readReport(input);
+  const panels = rooflinePanels(file).filter(({ title }) => only === undefined || title.includes(only));
+  if (panels.length === 0) throw new Error(`${input} holds no run whose title contains '${only}'`);
+  fs.writeFileSync(output, `${await drawRoofline(panels, describeOrigin(file))}\n`);
+}
+
+async function show(files: string[]): Promise<void> {
+  const { readReport } = await import('./report_file.js');
+  const { formatFiles } = await import('./show.js');
+  console.log(formatFiles(files.map(readReport)));
+}
+
+function runCommand(): Command {
+  return new Command('run')
+    .description(
+      "Times the fused FTP step against tfjs's own optimizers and against memcpy, all contenders in turns. Absolute " +
+        'times are of this machine; ratios are what the targets speak of.',
+    )
+    .addOption(
+      new Option('--suite <name>', 'what to measure')
+        .choices(['step', 'kernels', 'train', 'cuda', 'all'])
+        .default('all'),
+    )
+    .addOption(new Option('--list <name>', 'only this list of variables').choices(['vit', 'resnet', 'tiny']))
+    .option('--rounds <n>', "rounds of each trial, in place of the suite's own number", count)
+    .option('--json <file>', 'write everything to this file', writableFile)
+    .option('--quick', 'small lists and few rounds, to see that all works; not judged', false)
+    .allowExcessArguments(false)
+    .action(run);
+}
+
+function main(): Promise<Command> {
+  const measure = runCommand();
+  const program = new Command('npm run bench --')
+    .description('Benchmarks. Without a command: run.')
+    .addHelpText('after', () => `\nrun:\n${measure.helpInformation()}`);
+  program.hook('preAction', (_, command) => checkPackages(command));
+  program.addCommand(measure, { isDefault: true });
+  program
+    .command('compare')
+    .description('Compares two JSON files case by case; says what is outside of the noise.')
+    .argument('<a>', 'JSON file')
+    .argument('<b>', 'JSON file; ratios are b over a')
+    .option(
+      '--fail-above <ratio>',
+      'exit code 1 where a case is slower by more than this',
+      number('> 0', (x) => x > 0),
+    )
+    .option(
+      '--tolerance <share>',
+      'what two runs may differ by',
+      number('>= 0', (x) => x >= 0),
+    )
+    .option('--relative-to <contender>', 'compare times over those of this contender of the same run')
+    .action(compare);
+  program
+    .command('roofline')
+    .description('Draws the runs of the suites kernels and cuda under the roofs of the machine.')
+    .argument('<json>', 'JSON file')
+    .requiredOption('-o, --output <svg>', 'file to write', writableFile)
+    .option('--only <text>', 'only runs whose title contains this')
+    .action(roofline);
+  program
+    .command('show')
+    .description(
+      'Prints the tables and targets of JSON files; those of a GPU side by side, PyTorch beside ours.',
+    )
+    .argument('<json...>', 'JSON files')
+    .action(show);
+  return program.parseAsync();
+}
+
+try {
+  await main();
+} catch (error) {
+  process.stderr.write(`error: ${(error as Error).message}\n`);
+  process.exitCode = 1;
+}

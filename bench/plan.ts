@@ -1,13 +1,14 @@
 /** Which trials a run consists of. */
 
 import { STEP_CONTENDERS } from './contenders.js';
+import type { CudaSpec } from './cuda.js';
 import type { KernelSpec } from './kernels.js';
 import { listNamed, parametersOf } from './lists/index.js';
 import { fitContenders } from './memory_budget.js';
 import type { BenchReport } from './schema.js';
 import type { BackendName, MemorySpec, StepSpec, Timing, TrainSpec } from './specs.js';
 
-export const SUITES = ['step', 'kernels', 'train'] as const;
+export const SUITES = ['step', 'kernels', 'train', 'cuda'] as const;
 export type Suite = (typeof SUITES)[number];
 
 /** What `--list` takes. ViT stands for ViT-B/16 and, where that is too much, ViT-Ti/16. */
@@ -151,4 +152,36 @@ export function planKernels({ lists, rounds, quick }: BenchOptions): KernelSpec[
 export function planTrain(options: BenchOptions): TrainSpec {
   const batchSize = options.quick ? 8 : 32;
   return { kind: 'train', timing: timing(options, 61, 2 * MIN_SAMPLE_SECONDS), batchSize };
+}
+
+/** Of ViT-B/16 everything, of the other lists what the targets speak of; a sweep where no list was asked for. */
+const CUDA_CONTENDERS: Record<ListChoice | 'billion', Record<string, string>> = {
+  vit: {
+    optimizer: 'ftp-adamw,ftp-adamw-amsgrad,ftp-adamw-decay,ftp-sgd-momentum,projection,adamw',
+    check: 'off,on',
+  },
+  resnet: { optimizer: 'ftp-adamw,ftp-sgd-momentum,adamw' },
+  tiny: { optimizer: 'ftp-adamw,ftp-sgd-momentum,adamw' },
+  billion: { optimizer: 'ftp-adamw,adamw' },
+};
+
+export function planCuda({ lists, rounds, quick }: BenchOptions): CudaSpec[] {
+  const common = {
+    rounds: rounds ?? (quick ? QUICK_ROUNDS : 15),
+    ...(quick ? { 'min-sample-ms': 1000 * QUICK_SAMPLE_SECONDS, 'copy-megabytes': 64 } : {}),
+  };
+  const all = lists.length === LIST_CHOICES.length;
+  const named = [
+    ...lists.filter((list) => !quick || list !== 'resnet'),
+    ...(all && !quick ? ['billion' as const] : []),
+  ];
+  const specs: CudaSpec[] = named.map((list) => ({
+    label: `list ${list}`,
+    options: { list, ...CUDA_CONTENDERS[list], ...common },
+  }));
+  if (all) {
+    const elements = quick ? '1048576' : '1048576,16777216,268435456';
+    specs.push({ label: 'sweep', options: { elements, ...common } });
+  }
+  return specs;
 }

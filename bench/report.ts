@@ -8,11 +8,12 @@ import type {
   MemoryRun,
   StepRun,
   Summary,
+  Target,
   Timed,
   TrainRun,
 } from './schema.js';
 
-function table(head: string[], rows: string[][]): string {
+export function table(head: string[], rows: string[][]): string {
   const result = new Table({
     head,
     colAligns: ['left', ...head.slice(1).map(() => 'right' as const)],
@@ -25,20 +26,20 @@ function table(head: string[], rows: string[][]): string {
 
 const NONE = '';
 
-function milliseconds({ median, mad }: Summary): string {
+export function milliseconds({ median, mad }: Summary): string {
   const digits = median < 1e-2 ? 3 : 1;
   return `${(1000 * median).toFixed(digits)} ± ${(1000 * mad).toFixed(digits)}`;
 }
 
-function ratioText(summary: Summary | undefined): string {
+export function ratioText(summary: Summary | undefined): string {
   return summary === undefined ? NONE : `${summary.median.toFixed(3)} ± ${summary.mad.toFixed(3)}`;
 }
 
-function fixed(value: number | null | undefined, digits: number): string {
+export function fixed(value: number | null | undefined, digits: number): string {
   return value === null || value === undefined ? NONE : value.toFixed(digits);
 }
 
-function millions(parameters: number): string {
+export function millions(parameters: number): string {
   return `${(parameters / 1e6).toFixed(parameters < 1e6 ? 2 : 1)} M parameters`;
 }
 
@@ -54,6 +55,7 @@ export function formatEnvironment(e: Environment): string {
     `${e.cpu}, ${e.cores} cores, ${e.simd ?? 'no addon'}, ${(e.memory / 2 ** 30).toFixed(0)} GiB; ${e.platform}; ` +
       `load ${e.load.toFixed(1)}`,
     `Node ${e.node}, tfjs ${e.tfjs}`,
+    ...(e.gpu === null ? [] : [`${e.gpu}, driver ${e.driver}, CUDA ${e.toolkit ?? 'toolkit not found'}`]),
   ].join('\n');
 }
 
@@ -141,24 +143,24 @@ export function formatTrain({ tensorflow, parameters, batchSize, contenders }: T
   ].join('\n');
 }
 
-/** Targets and what was left out: the end of the report. */
-export function formatClosing({ targets, leftOut, settings }: BenchReport): string {
+/** @param note behind the title */
+export function formatTargets(targets: readonly Target[], note: string): string {
   const verdict = (met: boolean | null, measured: Summary | null) => {
     if (met !== null) return met ? 'met' : 'NOT MET';
     return measured === null ? 'not measured' : 'not judged';
   };
-  const lines = [
-    `Targets (median of the rounds' ratios)${settings.quick ? '; a quick run is not judged' : ''}`,
-    table(
-      ['', 'target', 'measured', ''],
-      targets.map(({ what, limit, atLeast, measured, met }) => [
-        what,
-        `${atLeast ? 'at least' : 'at most'} ${limit}`,
-        ratioText(measured ?? undefined),
-        verdict(met, measured),
-      ]),
-    ),
-  ];
+  const rows = targets.map(({ what, limit, atLeast, measured, met }) => [
+    what,
+    `${atLeast ? 'at least' : 'at most'} ${limit}`,
+    ratioText(measured ?? undefined),
+    verdict(met, measured),
+  ]);
+  return `Targets (median of the rounds' ratios)${note}\n${table(['', 'target', 'measured', ''], rows)}`;
+}
+
+/** Targets and what was left out: the end of the report. */
+export function formatClosing({ targets, leftOut, settings }: BenchReport): string {
+  const lines = [formatTargets(targets, settings.quick ? '; a quick run is not judged' : '')];
   if (leftOut.length > 0) {
     lines.push('', 'Left out');
     for (const { what, reason, failed } of leftOut) {

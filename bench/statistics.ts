@@ -24,3 +24,16 @@ export function ratioByRound(times: readonly number[], baseline: readonly number
   }
   return summarize(times.map((time, round) => time / (baseline[round] as number)));
 }
+
+/** Ratio of the medians of two contenders that did not run in turns; the spread is that of both. */
+export function ratioOfMedians(times: number[], baseline: number[]): Summary {
+  const [a, b] = [summarize(times), summarize(baseline)];
+  const ratio = a.median / b.median;
+  return {
+    median: ratio,
+    mad: ratio * Math.hypot(a.mad / a.median, b.mad / b.median),
+    min: a.min / b.max,
+    max: a.max / b.min,
+    count: Math.min(a.count, b.count),
+  };
+}

@@ -1,11 +1,13 @@
 /** The project's targets, each held against the run that it speaks of. */
 
-import type { BenchReport, StepRun, Summary, Target, Timed } from './schema.js';
+import { median } from 'simple-statistics';
+import { cudaRatio, cudaWorkloads, shareOfCopy } from './cuda_tables.js';
+import type { BenchReport, CudaReport, StepRun, Summary, Target, Timed } from './schema.js';
 
 /** Of the kernels' threads; the targets are for two cores. */
 const TARGET_THREADS = 2;
 
-type Runs = Pick<BenchReport, 'step' | 'kernels' | 'train'>;
+type Runs = Pick<BenchReport, 'step' | 'kernels' | 'train'> & { cuda?: CudaReport[] };
 
 function ratio(contenders: readonly Timed[] | undefined, name: string, baseline: string): Summary | null {
   return contenders?.find((contender) => contender.name === name)?.ratios[baseline] ?? null;
@@ -15,14 +17,67 @@ function stepRun(runs: Runs, backend: string, list: string): StepRun | undefined
   return runs.step.find((run) => run.backend === backend && run.list.name === list);
 }
 
+function judged(
+  what: string,
+  limit: number,
+  measured: Summary | null,
+  atLeast: boolean,
+  judge: boolean,
+): Target {
+  const within = measured !== null && (atLeast ? measured.median >= limit : measured.median <= limit);
+  return { what, limit, atLeast, measured, met: judge && measured !== null ? within : null };
+}
+
+/**
+ * Targets on a GPU, of the faster of the versions (three launches, one) without the check of the gradients. Nothing of an
+ * emulated GPU is judged.
+ */
+export function judgeCudaTargets(reports: readonly CudaReport[], judge: boolean): Target[] {
+  const real = judge && reports.every(({ device }) => !device.emulated);
+  const workloads = cudaWorkloads(reports);
+  const targets: Target[] = [];
+  for (const [list, share] of [
+    ['vit', 0.85],
+    ['billion', 0.9],
+  ] as const) {
+    const found = workloads.find(({ workload }) => workload.name === list);
+    const entries = found?.entries ?? [];
+    const named = (name: string) => entries.find(({ contender }) => contender.name === name);
+    for (const layout of ['rows', 'columns']) {
+      const [fastest] = entries
+        .filter(
+          ({ contender: { optimizer, checked, layout: own } }) =>
+            optimizer === 'ftp-adamw' && own === layout && !checked,
+        )
+        .sort((a, b) => median(a.contender.samples) - median(b.contender.samples));
+      const where = `GPU, ${found?.workload.label ?? list}, ${layout}`;
+      const measured = fastest === undefined ? null : shareOfCopy(fastest);
+      targets.push(
+        judged(`${where}: share of the copy's bandwidth at 36 bytes`, share, measured, true, real),
+      );
+      if (list !== 'vit') continue;
+      const over = (name: string): Summary | null => {
+        const baseline = named(name);
+        return fastest === undefined || baseline === undefined ? null : cudaRatio(fastest, baseline);
+      };
+      const torch = over('torch-adamw-fused');
+      targets.push(
+        judged(`${where}: FTP-AdamW over torch.optim.AdamW(fused=True)`, 1.45, torch, false, real),
+      );
+      const authors = over('authors-adamp');
+      targets.push(judged(`${where}: FTP-AdamW over the authors' optimizer`, 1 / 20, authors, false, real));
+    }
+  }
+  return targets;
+}
+
 /**
  * @param judge false: the numbers are shown, but not judged (a quick run)
  */
 export function judgeTargets(runs: Runs, judge: boolean): Target[] {
   const targets: Target[] = [];
   const add = (what: string, limit: number, measured: Summary | null, atLeast = false) => {
-    const within = measured !== null && (atLeast ? measured.median >= limit : measured.median <= limit);
-    targets.push({ what, limit, atLeast, measured, met: judge && measured !== null ? within : null });
+    targets.push(judged(what, limit, measured, atLeast, judge));
   };
 
   for (const [list, label, limit] of [
@@ -64,5 +119,6 @@ export function judgeTargets(runs: Runs, judge: boolean): Target[] {
     1,
     ratio(runs.train[0]?.contenders, 'ftp-adamw', 'tf-adam'),
   );
+  if (runs.cuda !== undefined && runs.cuda.length > 0) targets.push(...judgeCudaTargets(runs.cuda, judge));
   return targets;
 }

@@ -1,5 +1,6 @@
 /** The picture: accuracy over the learning rate, AdamW against FTP, as SVG. */
 import type { Row } from './comparison.js';
+import { drawSvg } from './vega_svg.js';
 
 interface Point {
   method: string;
@@ -62,18 +63,14 @@ function layers(rows: readonly Row[]) {
  * @param rows one row a method and learning rate
  * @returns the picture as SVG text
  */
-export async function drawSweep(rows: readonly Row[]): Promise<string> {
-  const [vega, { compile }] = await Promise.all([import('vega'), import('vega-lite')]);
-  const { spec } = compile({
-    $schema: 'https://vega.github.io/schema/vega-lite/v6.json',
+export function drawSweep(rows: readonly Row[]): Promise<string> {
+  return drawSvg({
     title: {
       text: 'Out-of-distribution accuracy (thick) over the learning rate',
       subtitle: 'thin dashed: in-distribution accuracy',
     },
     width: 460,
     height: 320,
-    background: 'white',
     layer: layers(rows),
-  } as Parameters<typeof compile>[0]);
-  return new vega.View(vega.parse(spec), { renderer: 'none' }).toSVG();
+  });
 }

@@ -20,18 +20,6 @@ namespace {
 
 constexpr size_t kAlignment = 64;
 
-// Reproducible numbers in (-scale, scale), none of them so small that sums of products underflow.
-void Fill(float* floats, int64_t length, float scale, uint64_t seed) {
-  uint64_t state = seed * 0x9e3779b97f4a7c15ull + 1;
-  for (int64_t i = 0; i < length; ++i) {
-    state ^= state << 13;
-    state ^= state >> 7;
-    state ^= state << 17;
-    const float unit = static_cast<float>(static_cast<int32_t>(state >> 32)) / 2147483648.0f;
-    floats[i] = scale * unit;
-  }
-}
-
 // Copies are cut at multiples of this.
 constexpr int64_t kPage = 4096;
 constexpr int64_t kStreamBlock = 1 << 20;
@@ -173,8 +161,8 @@ SharedBuffers::SharedBuffers(std::vector<ListedVariable> variables) : list(std::
     for (std::vector<Floats>* buffers : {&weights, &gradients, &outputs}) {
       buffers->push_back(AllocateFloats(size));
     }
-    Fill(weights.back().get(), size, 0.1f, 2 * i + 1);
-    Fill(gradients.back().get(), size, 0.01f, 2 * i + 2);
+    FillRandom(weights.back().get(), size, 0.1f, 2 * i + 1);
+    FillRandom(gradients.back().get(), size, 0.01f, 2 * i + 2);
     std::memset(outputs.back().get(), 0, static_cast<size_t>(size) * sizeof(float));
   }
 }
@@ -183,7 +171,7 @@ CopyBuffers::CopyBuffers(int64_t length)
     : bytes(length / kPage * kPage),
       source(AllocateFloats(bytes / 4)),
       target(AllocateFloats(bytes / 4)) {
-  Fill(source.get(), bytes / 4, 1.0f, 11);
+  FillRandom(source.get(), bytes / 4, 1.0f, 11);
   std::memset(target.get(), 0, static_cast<size_t>(bytes));
 }
 

@@ -11,6 +11,8 @@
 #include <vector>
 
 #include "../kernels/ftp_kernels.h"
+#include "lists.h"
+#include "measure.h"
 
 namespace tfjs_ftp {
 
@@ -20,13 +22,6 @@ struct FreeFloats {
 // As aligned as TensorFlow's and JavaScript's own buffers are.
 using Floats = std::unique_ptr<float[], FreeFloats>;
 Floats AllocateFloats(int64_t length);
-
-// A variable of the list: a matrix of `rows` output units, each of `length` weights.
-struct ListedVariable {
-  int64_t rows;
-  int64_t length;
-  int64_t size() const { return rows * length; }
-};
 
 // Buffers that all contenders read, and the one they all write their new weights to.
 struct SharedBuffers {
@@ -69,11 +64,6 @@ std::unique_ptr<Contender> MakeCopy(CopyBuffers* buffers);
 // but only above a size that glibc takes from what the processor says of its caches, which is a
 // guess in virtual machines. Null where the instruction set has no such stores.
 std::unique_ptr<Contender> MakeStreamCopy(CopyBuffers* buffers);
-
-enum class RowOrder {
-  kRows,     // output axis first: a row is one contiguous run
-  kColumns,  // output axis last, as in Keras: a row is a strided column
-};
 
 // The fused step. Excluded: the plain base update of the same machinery.
 std::unique_ptr<Contender> MakeStep(std::string name, SharedBuffers* shared,

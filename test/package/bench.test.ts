@@ -100,7 +100,7 @@ test('bad arguments are refused before anything runs', async () => {
     ].map((args) => runNode([MAIN, ...args])),
   );
   expect(outcomes.map(({ code }) => code)).toEqual([1, 1, 1, 1]);
-  expect(outcomes[0]?.stderr).toContain('Allowed choices are step, kernels, train, all');
+  expect(outcomes[0]?.stderr).toContain('Allowed choices are step, kernels, train, cuda, all');
   expect(outcomes[1]?.stderr).toContain('a whole number > 0');
   expect(outcomes[2]?.stderr).toContain('cannot be written');
   expect(outcomes.map(({ stdout }) => stdout).join('')).toBe('');

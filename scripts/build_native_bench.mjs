@@ -1,5 +1,6 @@
 #!/usr/bin/env node
-// Builds native/bench/ and prints the program's path as the last line. `npm run bench` calls it.
+// Builds a program of native/bench/, `kernel_bench` or `cuda_bench`, and prints its path as the last line. `npm run
+// bench` calls it.
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
@@ -11,6 +12,8 @@ import { reportFailure, SetupError } from './lib/report.mjs';
 const ADDON_BUILD = path.join(root, 'build');
 const OWN_BUILD = path.join(root, 'build-native');
 
+const PROGRAMS = ['kernel_bench', 'cuda_bench'];
+
 async function cmake(args) {
   const { code, output, missing } = await run('cmake', args, { cwd: root });
   if (missing) throw new SetupError('cmake was not found', 'Install cmake: sudo apt-get install -y cmake');
@@ -18,8 +21,12 @@ async function cmake(args) {
 }
 
 async function main() {
+  const [target] = process.argv.slice(2);
+  if (!PROGRAMS.includes(target)) {
+    throw new SetupError(`the program must be one of ${PROGRAMS.join(', ')}, got ${target}`);
+  }
   if (!fs.existsSync(path.join(root, 'CMakeLists.txt'))) {
-    throw new SetupError('the kernel benchmark is built from a checkout of tfjs-ftp, not from the package');
+    throw new SetupError('the native benches are built from a checkout of tfjs-ftp, not from the package');
   }
   const besideAddon = ['CMakeCache.txt', 'Release/tfjs_ftp.node'].every((file) =>
     fs.existsSync(path.join(ADDON_BUILD, file)),
@@ -29,14 +36,14 @@ async function main() {
     await cmake(['-S', '.', '-B', build, '-DCMAKE_BUILD_TYPE=Release', '-DTFJS_FTP_SANITIZE=']);
   }
   const parallel = String(os.availableParallelism());
-  await cmake(['--build', build, '--config', 'Release', '--target', 'kernel_bench', '--parallel', parallel]);
-  const name = process.platform === 'win32' ? 'kernel_bench.exe' : 'kernel_bench';
+  await cmake(['--build', build, '--config', 'Release', '--target', target, '--parallel', parallel]);
+  const name = process.platform === 'win32' ? `${target}.exe` : target;
   const program = [path.join(build, name), path.join(build, 'Release', name)].find(fs.existsSync);
   if (program === undefined) throw new SetupError(`${build} holds no ${name} after the build`);
   process.stdout.write(`${program}\n`);
 }
 
 main().catch((error) => {
-  reportFailure('kernel bench', error);
+  reportFailure('native bench', error);
   process.exitCode = 1;
 });
