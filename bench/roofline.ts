@@ -26,6 +26,7 @@ const DASHES = [
 const CHART_WIDTH = 330;
 const ROW_HEIGHT = 24;
 const MIN_HEIGHT = 220;
+const MAX_ROOFLINE_HEIGHT = 400;
 
 function roofStyle(index: number) {
   const { strokeDash } = dashOf(index);
@@ -196,7 +197,10 @@ export function drawRoofline(panels: readonly RooflinePanel[], source: string): 
       const height = Math.max(MIN_HEIGHT, ROW_HEIGHT * panel.points.length);
       return {
         title: { text: panel.title, anchor: 'start', fontSize: 12 },
-        hconcat: [rooflineChart(panel, encodings, height), bandwidthChart(panel, encodings, height)],
+        hconcat: [
+          rooflineChart(panel, encodings, Math.min(height, MAX_ROOFLINE_HEIGHT)),
+          bandwidthChart(panel, encodings, height),
+        ],
       };
     }),
   });

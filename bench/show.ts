@@ -38,7 +38,8 @@ export function formatFiles(files: readonly ReportFile[]): string {
     else parts.push(formatBench(file.report));
   }
   for (const reports of groupBy(cuda, ({ device }) => device.name).values()) {
-    parts.push(formatCuda(reports), formatTargets(judgeCudaTargets(reports, true), ''));
+    const targets = judgeCudaTargets(reports, true);
+    parts.push(formatCuda(reports), ...(targets.length === 0 ? [] : [formatTargets(targets, '')]));
   }
   return parts.join('\n\n');
 }

@@ -29,7 +29,7 @@ function judged(
 }
 
 /**
- * Targets on a GPU, of the faster of the versions (three launches, one) without the check of the gradients. Nothing of an
+ * Targets on a GPU, of the lists that ran and of the faster of the versions (three launches, one) without the check of the gradients. Nothing of an
  * emulated GPU is judged.
  */
 export function judgeCudaTargets(reports: readonly CudaReport[], judge: boolean): Target[] {
@@ -41,7 +41,8 @@ export function judgeCudaTargets(reports: readonly CudaReport[], judge: boolean)
     ['billion', 0.9],
   ] as const) {
     const found = workloads.find(({ workload }) => workload.name === list);
-    const entries = found?.entries ?? [];
+    if (found === undefined) continue;
+    const { entries } = found;
     const named = (name: string) => entries.find(({ contender }) => contender.name === name);
     for (const layout of ['rows', 'columns']) {
       const [fastest] = entries
@@ -50,7 +51,7 @@ export function judgeCudaTargets(reports: readonly CudaReport[], judge: boolean)
             optimizer === 'ftp-adamw' && own === layout && !checked,
         )
         .sort((a, b) => median(a.contender.samples) - median(b.contender.samples));
-      const where = `GPU, ${found?.workload.label ?? list}, ${layout}`;
+      const where = `GPU, ${found.workload.label}, ${layout}`;
       const measured = fastest === undefined ? null : shareOfCopy(fastest);
       targets.push(
         judged(`${where}: share of the copy's bandwidth at 36 bytes`, share, measured, true, real),

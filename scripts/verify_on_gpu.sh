@@ -1,9 +1,11 @@
 #!/usr/bin/env bash
 # Everything that a GPU is needed for, in one go: builds the native tests and the bench for this machine's GPU, checks
 # every kernel, runs the sanitizers of CUDA, measures, and compares with PyTorch where it is installed. Needs nvcc, cmake
-# and a GPU; no Node, no network. Results go to $OUT (default bench/results/gpu), a short table comes last.
+# and a GPU; no Node, no network. Results go to $OUT (default bench/results/gpu), short tables come last. On a machine with
+# Node, `npm run bench -- show $OUT/*.json` has all ratios and targets, `npm run bench -- roofline` draws a file.
 #   FTP_AUTHORS=/path/to/FTP.py   also times the authors' own PyTorch optimizer (not part of this repository)
-#   FTP_QUICK=1                   fewer rounds, no compute-sanitizer, no billion
+#   FTP_COMMIT=HASH               the commit that is measured, where this folder is no checkout
+#   FTP_QUICK=1                   fewer rounds, no compute-sanitizer, no billion, no sweep
 # Ends with an error if a check fails; what could still be measured is there all the same.
 set -uo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -37,7 +39,7 @@ fi
 nvidia-smi -q >"$out/nvidia-smi.txt" 2>&1
 {
   printf '{"date":"%s","commit":"%s",' "$(date -u +%FT%TZ)" \
-    "$(git rev-parse HEAD 2>/dev/null || echo unknown)"
+    "${FTP_COMMIT:-$(git rev-parse HEAD 2>/dev/null || echo unknown)}"
   printf '"gpu":"%s",' "$(nvidia-smi --query-gpu=name --format=csv,noheader | head -n 1)"
   printf '"driver":"%s",' "$(nvidia-smi --query-gpu=driver_version --format=csv,noheader | head -n 1)"
   printf '"toolkit":"%s"}\n' "$(nvcc --version | sed -n 's/.*release \([0-9.]*\).*/\1/p')"
@@ -55,24 +57,28 @@ fi
 
 step cuda_test "$build/cuda_test"
 tail -n 1 "$out/cuda_test.out"
-for list in vit resnet tiny; do
-  step "bench-$list" "$build/cuda_bench" "$list" "$rounds"
-  mv "$out/bench-$list.out" "$out/bench-$list.json"
+# bench NAME OPTIONS...: a run of cuda_bench; the table goes to $out/bench-NAME.out, the numbers to .json.
+bench() {
+  local name=$1
+  shift
+  step "bench-$name" "$build/cuda_bench" "$@" ${FTP_COMMIT:+--commit "$FTP_COMMIT"} --json "$out/bench-$name.json"
+}
+bench vit --list vit --rounds "$rounds" --check off,on \
+  --optimizer ftp-adamw,ftp-adamw-amsgrad,ftp-adamw-decay,ftp-sgd-momentum,projection,adamw
+for list in resnet tiny; do
+  bench "$list" --list "$list" --rounds "$rounds" --optimizer ftp-adamw,ftp-sgd-momentum,adamw
 done
 # Which chunk size: one run with several, to choose the default by.
-step bench-chunks "$build/cuda_bench" vit 5 4096,8192,16384,32768
-mv "$out/bench-chunks.out" "$out/bench-chunks.json"
+bench chunks --list vit --rounds 5 --chunk 4096,8192,16384,32768
 if [[ -z ${FTP_QUICK:-} ]]; then
-  step bench-billion "$build/cuda_bench" billion 5
-  mv "$out/bench-billion.out" "$out/bench-billion.json"
+  bench billion --list billion --rounds 5
+  bench sweep --elements 1048576,16777216,268435456 --rows 64,4096 --variables 1,100,10000 --rounds 5
 fi
 
 # PyTorch on the same lists: torch.optim.AdamW(fused=True), and the authors' optimizer where it is given.
 if python3 -c 'import torch; assert torch.cuda.is_available()' 2>/dev/null; then
-  for list in vit resnet tiny; do
-    step "torch-$list" python3 scripts/bench_torch.py "$list" "$rounds" ${FTP_AUTHORS:+"$FTP_AUTHORS"}
-    mv "$out/torch-$list.out" "$out/torch-$list.json"
-  done
+  step torch python3 scripts/bench_torch.py --list vit,resnet,tiny --rounds "$rounds" \
+    ${FTP_AUTHORS:+--authors "$FTP_AUTHORS"} ${FTP_COMMIT:+--commit "$FTP_COMMIT"} --json "$out/torch.json"
 else
   note "no PyTorch with CUDA here: no comparison with torch.optim.AdamW"
 fi
@@ -92,7 +98,7 @@ if [[ -z ${FTP_QUICK:-} ]]; then
 fi
 
 echo
-cat "$out"/bench-*.err "$out"/torch-*.err 2>/dev/null
+cat "$out"/bench-*.out "$out"/torch.out 2>/dev/null
 if ((${#failed[@]} > 0)); then
   note "FAILED: ${failed[*]}"
   exit 1

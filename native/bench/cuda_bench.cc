@@ -202,6 +202,9 @@ void Bench(const Arguments& arguments, std::FILE* file) {
     workloads.insert(workloads.begin(), ListWorkload(arguments.lists[i]));
   }
   const std::vector<Case> cases = MakeCases(arguments.cases);
+  const CudaInfo& info = QueryCuda();
+  std::printf("%s, driver for CUDA %s, CUDA %s\n", info.devices.front().name.c_str(),
+              CudaVersionText(info.driver).c_str(), CudaVersionText(info.runtime).c_str());
   JsonWriter json(file);
   json.BeginObject();
   json.Member("kind", "cuda");

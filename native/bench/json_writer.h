@@ -39,7 +39,7 @@ class JsonWriter {
   // Not finite becomes null: JSON has no such numbers.
   void Value(double value) {
     char text[32];
-    std::snprintf(text, sizeof text, "%.9g", value);
+    std::snprintf(text, sizeof text, "%.12g", value);
     Raw(std::isfinite(value) ? text : "null");
   }
   void Value(const std::vector<double>& values) {

@@ -8,10 +8,12 @@ import { stepContender } from '../../bench/contenders.js';
 import { LISTS, sizeOf } from '../../bench/lists/index.js';
 import { interleave } from '../../bench/measure.js';
 import { fitContenders } from '../../bench/memory_budget.js';
+import { readReport } from '../../bench/report_file.js';
 import type { BenchReport, Summary, Timed } from '../../bench/schema.js';
 import { ratioByRound } from '../../bench/statistics.js';
 import { judgeTargets } from '../../bench/targets.js';
-import { root, runNode, temporaryFolder } from './support.js';
+import { nativeInfo } from '../../src/native_api.js';
+import { programFolder, root, runNode, temporaryFolder } from './support.js';
 
 const MAIN = path.join(root, 'dist', 'tools', 'bench', 'main.js');
 /** Copies past the caches need instructions that not every processor has. */
@@ -88,6 +90,23 @@ test('--quick --suite kernels measures every kernel on 1 and on 2 threads', {
   }
   expect(report.targets.length).toBeGreaterThanOrEqual(10);
   expect(report.targets.every(({ met, measured }) => met === null && measured === null)).toBe(true);
+});
+
+test('--suite cuda names what a machine without a GPU lacks, and fails nothing', async () => {
+  const file = path.join(temporaryFolder(), 'bench.json');
+  const env = { PATH: programFolder({}) };
+  const { code, stdout } = await runNode([MAIN, '--suite', 'cuda', '--json', file], { env });
+  expect(code).toBe(0);
+  const { kind, report } = readReport(file);
+  if (kind !== 'bench') throw new Error('expected the report of a whole run');
+  const reason = nativeInfo().build?.cuda ? 'nvidia-smi shows no GPU' : 'the addon was built without CUDA';
+  expect(report.leftOut).toEqual([
+    { what: 'cuda: build', reason: expect.stringContaining(reason), failed: false },
+  ]);
+  expect(stdout).toContain(reason);
+  expect(report.cuda).toEqual([]);
+  const { gpu, driver, toolkit } = report.environment;
+  expect([gpu, driver, toolkit]).toEqual([null, null, null]);
 });
 
 test('bad arguments are refused before anything runs', async () => {
