@@ -45,11 +45,8 @@ export function judgeCudaTargets(reports: readonly CudaReport[], judge: boolean)
     const { entries } = found;
     const named = (name: string) => entries.find(({ contender }) => contender.name === name);
     for (const layout of ['rows', 'columns']) {
-      const [fastest] = entries
-        .filter(
-          ({ contender: { optimizer, checked, layout: own } }) =>
-            optimizer === 'ftp-adamw' && own === layout && !checked,
-        )
+      const [fastest] = ['three', 'one']
+        .flatMap((version) => named(`ftp-adamw-${layout}-${version}`) ?? [])
         .sort((a, b) => median(a.contender.samples) - median(b.contender.samples));
       const where = `GPU, ${found.workload.label}, ${layout}`;
       const measured = fastest === undefined ? null : shareOfCopy(fastest);

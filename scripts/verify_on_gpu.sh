@@ -2,7 +2,7 @@
 # Everything that a GPU is needed for, in one go: builds the native tests and the bench for this machine's GPU, checks
 # every kernel, runs the sanitizers of CUDA, measures, and compares with PyTorch where it is installed. Needs nvcc, cmake
 # and a GPU; no Node, no network. Results go to $OUT (default bench/results/gpu), short tables come last. On a machine with
-# Node, `npm run bench -- show $OUT/*.json` has all ratios and targets, `npm run bench -- roofline` draws a file.
+# Node, `npm run bench -- show $OUT/{bench-*,torch}.json` has all ratios and targets, `npm run bench -- roofline` draws a file.
 #   FTP_AUTHORS=/path/to/FTP.py   also times the authors' own PyTorch optimizer (not part of this repository)
 #   FTP_COMMIT=HASH               the commit that is measured, where this folder is no checkout
 #   FTP_QUICK=1                   fewer rounds, no compute-sanitizer, no billion, no sweep
