@@ -162,7 +162,17 @@ void TestEvents() {
   b.CopyFrom(a, second);
   CUDA_OK(cudaStreamSynchronize(second));
   CHECK(cudaEventQuery(event) == cudaErrorNotReady && b.Get() == 3, "recorded after the wait");
+  float milliseconds = -1;
+  const cudaEvent_t later = NewEvent();
+  CHECK(cudaEventElapsedTime(&milliseconds, event, later) == cudaErrorInvalidResourceHandle,
+        "the time of an event that was never recorded");
+  CUDA_OK(cudaEventRecord(later, first));
+  CHECK(cudaEventElapsedTime(&milliseconds, event, later) == cudaErrorNotReady, "no time yet");
   CUDA_OK(cudaEventSynchronize(event));
+  CHECK(cudaEventElapsedTime(&milliseconds, event, later) == cudaErrorNotReady, "half a time");
+  CUDA_OK(cudaEventSynchronize(later));
+  CUDA_OK(cudaEventElapsedTime(&milliseconds, event, later));
+  CHECK(milliseconds >= 0, "%g ms", static_cast<double>(milliseconds));
   CHECK(cudaEventDestroy(event) == cudaSuccess, "destroy");
   CHECK(cudaEventRecord(event, first) == cudaErrorInvalidResourceHandle, "destroyed event");
   cuda_double::Reset();

@@ -136,6 +136,7 @@ void Queues::Run(Operation* operation) {
   const std::function<void()> run = std::move(operation->run);
   operation->run = nullptr;
   if (run) run();
+  operation->done_at = std::chrono::steady_clock::now();
 }
 
 void Queues::SetSchedule(uint64_t seed) {

@@ -2,6 +2,7 @@
 #ifndef TFJS_FTP_TEST_CUDA_DOUBLE_QUEUES_H_
 #define TFJS_FTP_TEST_CUDA_DOUBLE_QUEUES_H_
 
+#include <chrono>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -18,6 +19,7 @@ struct Operation {
   uint64_t number = 0;  // in the order of the calls that enqueued
   int asked = 0;        // how often the host has looked without waiting
   bool done = false;
+  std::chrono::steady_clock::time_point done_at;  // when it had run
 };
 using OperationRef = std::shared_ptr<Operation>;
 

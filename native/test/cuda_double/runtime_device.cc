@@ -45,6 +45,17 @@ cudaError_t cudaGetDeviceProperties(cudaDeviceProp* properties, int number) {
   });
 }
 
+// Has no clock and no memory bus.
+cudaError_t cudaDeviceGetAttribute(int* value, cudaDeviceAttr attribute, int number) {
+  return Device::Get().Call([&](Device* device) {
+    if (number != 0) {
+      return device->Misuse(cudaErrorInvalidDevice, "no device " + std::to_string(number));
+    }
+    *value = attribute == cudaDevAttrMultiProcessorCount ? 1 : 0;
+    return cudaSuccess;
+  });
+}
+
 cudaError_t cudaDeviceSynchronize() {
   return Device::Get().Call(
       [](Device* device) { return device->Finish(device->queues.Everything()); });

@@ -118,6 +118,21 @@ cudaError_t cudaEventSynchronize(cudaEvent_t handle) {
   return OnEvent(handle, [](Device* device, Event* event) { return device->Finish(event->mark); });
 }
 
+// Time of the host between the marks.
+cudaError_t cudaEventElapsedTime(float* milliseconds, cudaEvent_t first, cudaEvent_t last) {
+  return OnEvent(first, [&](Device*, Event* from) {
+    return OnEvent(last, [&](Device* device, Event* to) {
+      if (from->mark == nullptr || to->mark == nullptr) {
+        return device->Misuse(cudaErrorInvalidResourceHandle, "the time of no recorded event");
+      }
+      if (!from->mark->done || !to->mark->done) return cudaErrorNotReady;
+      const std::chrono::duration<float, std::milli> time = to->mark->done_at - from->mark->done_at;
+      *milliseconds = time.count();
+      return cudaSuccess;
+    });
+  });
+}
+
 // The driver's functions (context_events.h). The only context is that of the device.
 int tfjsFtpDoubleContextCurrent(void** context) {
   *context = &Device::Get();
