@@ -3,8 +3,7 @@
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
-import { nativeInfo } from 'tfjs-ftp/native';
-import { firstGpu } from './environment.js';
+import { cudaInfo } from 'tfjs-ftp/native';
 import { buildNativeBench, execute, optionList } from './native.js';
 import { readCudaReport } from './report_file.js';
 import type { CudaReport } from './schema.js';
@@ -22,10 +21,8 @@ export interface CudaSpec {
  * @throws Unavailable without a GPU, nvcc, cmake or the sources
  */
 export async function buildCudaBench(): Promise<string> {
-  if (nativeInfo().build?.cuda === false) {
-    throw new Unavailable('the addon was built without CUDA: no nvcc was found, or TFJS_FTP_CUDA=OFF');
-  }
-  if (firstGpu() === null) throw new Unavailable('nvidia-smi shows no GPU');
+  const { available, reason } = cudaInfo();
+  if (!available) throw new Unavailable(`no GPU that the kernels run on: ${reason}`);
   return buildNativeBench('cuda_bench');
 }
 

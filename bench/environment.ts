@@ -4,7 +4,7 @@ import { execFileSync } from 'node:child_process';
 import { createRequire } from 'node:module';
 import os from 'node:os';
 import { fileURLToPath } from 'node:url';
-import { nativeInfo } from 'tfjs-ftp/native';
+import { cudaInfo, nativeInfo } from 'tfjs-ftp/native';
 import type { Environment } from './schema.js';
 
 const require = createRequire(import.meta.url);
@@ -24,16 +24,10 @@ function git(...args: string[]): string | null {
   return outputOf('git', '-C', root, ...args);
 }
 
-/** The first GPU that nvidia-smi shows; null where there is none. */
-export function firstGpu(): { name: string; driver: string } | null {
-  const listed = outputOf('nvidia-smi', '--query-gpu=name,driver_version', '--format=csv,noheader');
-  const [name, driver] = listed?.split('\n')[0]?.split(', ') ?? [];
-  return name === undefined || driver === undefined ? null : { name, driver };
-}
-
-/** CUDA version of the nvcc on the PATH. */
-function toolkit(): string | null {
-  return /release ([\d.]+)/.exec(outputOf('nvcc', '--version') ?? '')?.[1] ?? null;
+/** Of the NVIDIA kernel module, e.g. '580.65.06'; null where nvidia-smi does not tell. */
+function driverVersion(): string | null {
+  const listed = outputOf('nvidia-smi', '--query-gpu=driver_version', '--format=csv,noheader');
+  return listed?.split('\n')[0] ?? null;
 }
 
 function versionOf(name: string): string {
@@ -42,7 +36,7 @@ function versionOf(name: string): string {
 
 export function describeEnvironment(): Environment {
   const status = git('status', '--porcelain', '--untracked-files=no');
-  const gpu = firstGpu();
+  const cuda = cudaInfo();
   return {
     date: new Date().toISOString(),
     commit: git('rev-parse', 'HEAD')?.trim() ?? null,
@@ -56,8 +50,8 @@ export function describeEnvironment(): Environment {
     platform: `${os.platform()} ${os.release()} ${os.arch()}`,
     node: process.version,
     tfjs: versionOf('@tensorflow/tfjs-core'),
-    gpu: gpu?.name ?? null,
-    driver: gpu?.driver ?? null,
-    toolkit: toolkit(),
+    gpu: cuda.devices[0]?.name ?? null,
+    driver: driverVersion(),
+    toolkit: cuda.runtime ?? null,
   };
 }

@@ -197,7 +197,7 @@ const environment = z.object({
   platform: text,
   node: text,
   tfjs: text,
-  /** First GPU that nvidia-smi shows, its driver, and the CUDA version of the nvcc on the PATH. */
+  /** First GPU that CUDA finds, its driver, and the CUDA version that the addon was built with. */
   gpu: z.string().nullable().default(null),
   driver: z.string().nullable().default(null),
   toolkit: z.string().nullable().default(null),

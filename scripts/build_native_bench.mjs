@@ -1,6 +1,5 @@
 #!/usr/bin/env node
-// Builds a program of native/bench/, `kernel_bench` or `cuda_bench`, and prints its path as the last line. `npm run
-// bench` calls it.
+// Builds a program of native/bench/, one of PROGRAMS, and prints its path as the last line. `npm run bench` calls it.
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
@@ -12,7 +11,7 @@ import { reportFailure, SetupError } from './lib/report.mjs';
 const ADDON_BUILD = path.join(root, 'build');
 const OWN_BUILD = path.join(root, 'build-native');
 
-const PROGRAMS = ['kernel_bench', 'cuda_bench'];
+const PROGRAMS = ['kernel_bench', 'cuda_bench', 'cuda_bench_double'];
 
 async function cmake(args) {
   const { code, output, missing } = await run('cmake', args, { cwd: root });

@@ -94,7 +94,7 @@ std::vector<Measured> Interleave(const std::vector<CudaContender*>& contenders,
       TimeRuns("warm-up", contenders[i], stream, kWarmUpSteps);
       if (round == 0) {
         const double once = TimeRuns("warm-up", contenders[i], stream, kWarmUpSteps).device;
-        measured[i].repeats = Repeats(arguments.min_sample_ms / 1000, once, kWarmUpSteps);
+        measured[i].repeats = Repeats(arguments.min_sample_ms / 1000, once, 1);
       }
       const Time time =
           TimeRuns(contenders[i]->name().c_str(), contenders[i], stream, measured[i].repeats);
