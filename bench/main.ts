@@ -4,6 +4,7 @@ import fs from 'node:fs';
 import { createRequire } from 'node:module';
 import path from 'node:path';
 import { Command, InvalidArgumentError, Option } from 'commander';
+import { count, number } from '../demo/option_values.js';
 
 /** Development dependencies, which installing the package leaves out. */
 const NEEDED = ['simple-statistics', 'cli-table3', 'zod', 'vega', 'vega-lite'];
@@ -20,22 +21,6 @@ interface CompareOptions {
   failAbove?: number;
   tolerance?: number;
   relativeTo?: string;
-}
-
-function count(text: string): number {
-  const value = Number(text);
-  if (!Number.isInteger(value) || value < 1) throw new InvalidArgumentError('It must be a whole number > 0.');
-  return value;
-}
-
-function number(accepted: string, valid: (value: number) => boolean) {
-  return (text: string): number => {
-    const value = Number(text);
-    if (text.trim() === '' || !Number.isFinite(value) || !valid(value)) {
-      throw new InvalidArgumentError(`It must be ${accepted}.`);
-    }
-    return value;
-  };
 }
 
 /** So that a long run does not end with a file that cannot be written. */
@@ -108,6 +93,18 @@ async function show(files: string[]): Promise<void> {
   console.log(formatFiles(files.map(readReport)));
 }
 
+/** What is wrong with a file is a message, not a stack. */
+function withMessage<Args extends unknown[]>(action: (...args: Args) => Promise<void>) {
+  return async (...args: Args): Promise<void> => {
+    try {
+      await action(...args);
+    } catch (error) {
+      process.stderr.write(`error: ${(error as Error).message}\n`);
+      process.exitCode = 1;
+    }
+  };
+}
+
 function runCommand(): Command {
   return new Command('run')
     .description(
@@ -150,27 +147,22 @@ function main(): Promise<Command> {
       number('>= 0', (x) => x >= 0),
     )
     .option('--relative-to <contender>', 'compare times over those of this contender of the same run')
-    .action(compare);
+    .action(withMessage(compare));
   program
     .command('roofline')
     .description('Draws the runs of the suites kernels and cuda under the roofs of the machine.')
     .argument('<json>', 'JSON file')
     .requiredOption('-o, --output <svg>', 'file to write', writableFile)
     .option('--only <text>', 'only runs whose title contains this')
-    .action(roofline);
+    .action(withMessage(roofline));
   program
     .command('show')
     .description(
       'Prints the tables and targets of JSON files; those of a GPU side by side, PyTorch beside ours.',
     )
     .argument('<json...>', 'JSON files')
-    .action(show);
+    .action(withMessage(show));
   return program.parseAsync();
 }
 
-try {
-  await main();
-} catch (error) {
-  process.stderr.write(`error: ${(error as Error).message}\n`);
-  process.exitCode = 1;
-}
+await main();

@@ -1,6 +1,7 @@
 /** The demo's command line. */
 import { Command, InvalidArgumentError, Option } from 'commander';
 import { type ImplementationOption, METHOD_NAMES, type MethodName } from './methods.js';
+import { count, number } from './option_values.js';
 
 export interface DemoOptions {
   steps: number;
@@ -23,18 +24,6 @@ export interface DemoOptions {
   freeze?: (string | RegExp)[];
   pixels: [number, number];
 }
-
-function number(accepted: string, valid: (value: number) => boolean) {
-  return (text: string): number => {
-    const value = Number(text);
-    if (text.trim() === '' || !Number.isFinite(value) || !valid(value)) {
-      throw new InvalidArgumentError(`It must be ${accepted}.`);
-    }
-    return value;
-  };
-}
-
-const count = number('a whole number > 0', (value) => Number.isInteger(value) && value > 0);
 
 function methodList(text: string): MethodName[] {
   const names = text.split(',').map((name) => name.trim());
