@@ -30,6 +30,12 @@ step() {
     tail -n 15 "$out/$name.out" "$out/$name.err"
   fi
 }
+# bench NAME OPTIONS...: a run of cuda_bench; the table goes to $out/bench-NAME.out, the numbers to .json.
+bench() {
+  local name=$1
+  shift
+  step "bench-$name" "$build/cuda_bench" "$@" ${FTP_COMMIT:+--commit "$FTP_COMMIT"} --json "$out/bench-$name.json"
+}
 
 capability=$(nvidia-smi --query-gpu=compute_cap --format=csv,noheader 2>/dev/null | head -n 1 | tr -d '. ')
 if [[ -z $capability ]]; then
@@ -57,12 +63,6 @@ fi
 
 step cuda_test "$build/cuda_test"
 tail -n 1 "$out/cuda_test.out"
-# bench NAME OPTIONS...: a run of cuda_bench; the table goes to $out/bench-NAME.out, the numbers to .json.
-bench() {
-  local name=$1
-  shift
-  step "bench-$name" "$build/cuda_bench" "$@" ${FTP_COMMIT:+--commit "$FTP_COMMIT"} --json "$out/bench-$name.json"
-}
 bench vit --list vit --rounds "$rounds" --check off,on \
   --optimizer ftp-adamw,ftp-adamw-amsgrad,ftp-adamw-decay,ftp-sgd-momentum,projection,adamw
 for list in resnet tiny; do
