@@ -43,6 +43,10 @@ endif()
 tfjs_ftp_test(cuda_test
   SOURCES native/test/cuda_test.cc native/test/oracle.cc LIBRARIES tfjs_ftp_emulation tfjs_ftp_cuda)
 set_target_properties(cuda_test PROPERTIES LINKER_LANGUAGE CXX)
+# On the double of a GPU, so that the test itself has run before it sees one.
+tfjs_ftp_test(cuda_test_double SOURCES native/test/cuda_test.cc native/test/oracle.cc)
+tfjs_ftp_link_cuda_double(cuda_test_double)
+set_tests_properties(cuda_test_double PROPERTIES ENVIRONMENT TFJS_FTP_TEST_QUICK=1)
 
 # The same library with a double in the place of the GPU.
 tfjs_ftp_test(cuda_double_test SOURCES native/test/cuda_double/cuda_double_test.cc)
@@ -76,6 +80,7 @@ function(tfjs_ftp_gpu_op_test name)
   endforeach()
 endfunction()
 
+tfjs_ftp_gpu_op_test(gpu_op_test native/test/gpu_op_test.cc)
 tfjs_ftp_gpu_op_test(gpu_order_test native/test/gpu_order_test.cc)
 add_test(NAME gpu_order_test_double_without_context_events
   COMMAND gpu_order_test_double --no-context-events)

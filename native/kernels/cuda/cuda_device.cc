@@ -33,9 +33,7 @@ CudaInfo Ask() {
     info.reason = "no CUDA device";
     return info;
   }
-  // The driver has code for the current device only if a compiled architecture fits it.
-  int error = cudaSuccess;
-  ResidentBlocks(BaseUpdate::kAdamW, &error);
+  const int error = LoadKernels();
   (void)cudaGetLastError();
   if (error != cudaSuccess) {
     info.reason = CudaErrorMessage(error);

@@ -73,6 +73,10 @@ CudaSizes MeasureCudaStep(const StepOptions& options, const VariableStep* variab
 // on the CPU (4 less where pass 2 finds C in L2, 4 more with decay), and 4 more for the check. Sums
 // are partitioned by shape alone and added in a fixed order: the same inputs give the same bits,
 // whatever the device.
+//
+// Where the copy, the check or the first launch behind it fails, nothing is written. The launches
+// after that one take no memory (LoadKernels); should one fail all the same, states are updated and
+// outputs are not.
 CudaResult CudaStep(const StepOptions& options, const VariableStep* variables, int64_t count,
                     void* scratch, void* table, void* stream,
                     const CudaTuning& tuning = CudaTuning());

@@ -6,7 +6,7 @@
 
 namespace tfjs_ftp {
 
-// Each enqueues on `stream` (a cudaStream_t) and returns the cudaError_t of its launches.
+// Each launcher enqueues on `stream` (a cudaStream_t) and returns the cudaError_t of its launches.
 
 // Looks for non-finite gradients; one block a chunk.
 int LaunchCheck(const StepArgs& args, void* stream);
@@ -14,6 +14,12 @@ int LaunchCheck(const StepArgs& args, void* stream);
 int LaunchThree(BaseUpdate base, const StepArgs& args, void* stream);
 // Everything in one launch of `blocks` blocks.
 int LaunchOne(BaseUpdate base, const StepArgs& args, int64_t blocks, void* stream);
+
+// Loads the kernels of LaunchCheck and LaunchThree onto the current device. Left to itself the
+// runtime loads a kernel when it is first launched, which takes memory: a launch in the middle of a
+// step could fail for want of it, with half of the step done. Fails too where no compiled
+// architecture fits the device.
+int LoadKernels();
 
 // Blocks of the one-launch kernel that the current device runs at a time; 0 and *error if CUDA
 // fails.

@@ -85,4 +85,15 @@ int LaunchThree(BaseUpdate base, const StepArgs& args, void* stream) {
   return LaunchPasses(base, args, static_cast<cudaStream_t>(stream));
 }
 
+int LoadKernels() {
+  for (void (*const kernel)(StepArgs) :
+       {check_kernel, deviate_kernel<BaseUpdate::kAdamW>, deviate_kernel<BaseUpdate::kSgd>,
+        deviate_kernel<BaseUpdate::kProposal>, finish_kernel, project_kernel}) {
+    cudaFuncAttributes attributes;
+    const cudaError_t error = cudaFuncGetAttributes(&attributes, kernel);
+    if (error != cudaSuccess) return error;
+  }
+  return cudaSuccess;
+}
+
 }  // namespace tfjs_ftp

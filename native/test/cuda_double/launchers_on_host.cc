@@ -98,8 +98,12 @@ int LaunchOne(BaseUpdate base, const StepArgs& args, int64_t blocks, void* strea
   return Launch(stream, args, [=] { EmulateFused(base, args, grid, kOrder); });
 }
 
+int LoadKernels() {
+  return Device::Get().Call([](Device*) { return cudaSuccess; });
+}
+
 int64_t ResidentBlocks(BaseUpdate, int* error) {
-  *error = Device::Get().Call([](Device*) { return cudaSuccess; });
+  *error = LoadKernels();
   return *error == cudaSuccess ? kResidentBlocks : 0;
 }
 

@@ -15,6 +15,27 @@
 
 namespace tfjs_ftp {
 namespace cuda_double {
+namespace {
+
+// Addresses, not memory: more than any capacity that a test sets.
+constexpr size_t kArenaBytes = size_t{1} << 36;
+
+size_t WholePages(size_t bytes) {
+  const size_t page = static_cast<size_t>(sysconf(_SC_PAGESIZE));
+  return (bytes + page - 1) / page * page;
+}
+
+void* Map(size_t bytes, int protection) {
+  void* const memory =
+      mmap(nullptr, bytes, protection, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  return memory == MAP_FAILED ? nullptr : memory;
+}
+
+void SetProtection(void* memory, size_t bytes, int protection) {
+  if (mprotect(memory, bytes, protection) != 0) std::abort();
+}
+
+}  // namespace
 
 const Memory::Blocks::value_type* Memory::Find(const Blocks& blocks, const void* address) {
   const uintptr_t at = reinterpret_cast<uintptr_t>(address);
@@ -30,47 +51,59 @@ bool Memory::Holds(const Blocks& blocks, const void* start, size_t bytes) {
   return bytes <= found->first + found->second.bytes - reinterpret_cast<uintptr_t>(start);
 }
 
-// Whole pages, so that each allocation can be locked.
-void* Memory::Allocate(Blocks* blocks, size_t bytes) {
-  const size_t page = static_cast<size_t>(sysconf(_SC_PAGESIZE));
-  const size_t mapped = (bytes + page - 1) / page * page;
-  void* const memory =
-      mmap(nullptr, mapped, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-  if (memory == MAP_FAILED) return nullptr;
-  std::memset(memory, 0xff, mapped);
-  ASAN_POISON_MEMORY_REGION(static_cast<char*>(memory) + bytes, mapped - bytes);
-  (*blocks)[reinterpret_cast<uintptr_t>(memory)] = {bytes, mapped};
-  return memory;
+uintptr_t Memory::FirstGap(size_t mapped) const {
+  uintptr_t at = arena_;
+  for (const auto& [start, block] : device_) {
+    if (start - at >= mapped) return at;
+    at = start + block.mapped;
+  }
+  return arena_ + kArenaBytes - at >= mapped ? at : 0;
 }
 
-bool Memory::Free(Blocks* blocks, void* memory) {
-  const auto found = blocks->find(reinterpret_cast<uintptr_t>(memory));
-  if (found == blocks->end()) return false;
-  ASAN_UNPOISON_MEMORY_REGION(memory, found->second.mapped);
-  munmap(memory, found->second.mapped);
-  blocks->erase(found);
-  return true;
-}
-
+// Whole pages, so that what is freed can be given back.
 void* Memory::AllocateDevice(size_t bytes) {
   if (bytes > capacity_ - used_) return nullptr;
-  void* const memory = Allocate(&device_, bytes);
-  if (memory == nullptr) return nullptr;
+  if (arena_ == 0) arena_ = reinterpret_cast<uintptr_t>(Map(kArenaBytes, PROT_NONE));
+  if (arena_ == 0) return nullptr;
+  const size_t mapped = WholePages(bytes);
+  const uintptr_t at = FirstGap(mapped);
+  if (at == 0) return nullptr;
+  void* const memory = reinterpret_cast<void*>(at);
+  SetProtection(memory, mapped, PROT_READ | PROT_WRITE);
+  ASAN_UNPOISON_MEMORY_REGION(memory, bytes);
+  std::memset(memory, 0xff, bytes);
+  ASAN_POISON_MEMORY_REGION(static_cast<char*>(memory) + bytes, mapped - bytes);
+  SetProtection(memory, mapped, PROT_NONE);
+  device_[at] = {bytes, mapped};
   used_ += bytes;
-  mprotect(memory, device_[reinterpret_cast<uintptr_t>(memory)].mapped, PROT_NONE);
   return memory;
 }
-
-void* Memory::AllocatePinned(size_t bytes) { return Allocate(&pinned_, bytes); }
 
 bool Memory::FreeDevice(void* memory) {
   const auto found = device_.find(reinterpret_cast<uintptr_t>(memory));
   if (found == device_.end()) return false;
+  ASAN_POISON_MEMORY_REGION(memory, found->second.mapped);
+  madvise(memory, found->second.mapped, MADV_DONTNEED);
   used_ -= found->second.bytes;
-  return Free(&device_, memory);
+  device_.erase(found);
+  return true;
 }
 
-bool Memory::FreePinned(void* memory) { return Free(&pinned_, memory); }
+void* Memory::AllocatePinned(size_t bytes) {
+  void* const memory = Map(WholePages(bytes), PROT_READ | PROT_WRITE);
+  if (memory == nullptr) return nullptr;
+  std::memset(memory, 0xff, bytes);
+  pinned_[reinterpret_cast<uintptr_t>(memory)] = {bytes, WholePages(bytes)};
+  return memory;
+}
+
+bool Memory::FreePinned(void* memory) {
+  const auto found = pinned_.find(reinterpret_cast<uintptr_t>(memory));
+  if (found == pinned_.end()) return false;
+  munmap(memory, found->second.mapped);
+  pinned_.erase(found);
+  return true;
+}
 
 bool Memory::InDevice(const void* start, size_t bytes) const {
   if (Holds(device_, start, bytes)) return true;
@@ -84,9 +117,9 @@ bool Memory::InPinned(const void* start, size_t bytes) const {
 bool Memory::IsDevice(const void* address) const { return Find(device_, address) != nullptr; }
 
 void Memory::Protect(int protection) const {
-  for (const auto& [start, block] : device_) {
-    if (mprotect(reinterpret_cast<void*>(start), block.mapped, protection) != 0) std::abort();
-  }
+  if (device_.empty()) return;
+  const auto& [start, block] = *device_.rbegin();
+  SetProtection(reinterpret_cast<void*>(arena_), start + block.mapped - arena_, protection);
 }
 
 void Memory::Unlock() { Protect(PROT_READ | PROT_WRITE); }

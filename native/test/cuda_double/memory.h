@@ -43,10 +43,12 @@ class Memory {
 
   static const Blocks::value_type* Find(const Blocks& blocks, const void* address);
   static bool Holds(const Blocks& blocks, const void* start, size_t bytes);
-  static void* Allocate(Blocks* blocks, size_t bytes);
-  static bool Free(Blocks* blocks, void* memory);
+  uintptr_t FirstGap(size_t mapped) const;
   void Protect(int protection) const;
 
+  // All device memory lies in one range of addresses, reserved at the first allocation, so that it
+  // is locked and unlocked in one call.
+  uintptr_t arena_ = 0;
   Blocks device_;
   Blocks pinned_;
   size_t capacity_ = size_t{8} << 30;
