@@ -219,11 +219,15 @@ void TestInFlight() {
         DrawGradient(&variables.back().gradient, 8u, 1);
       }
       OnDevice device(&variables, 1, 0, [](size_t) { return false; });
-      std::vector<DeviceFloats> scratch;
       const int64_t count = static_cast<int64_t>(device.list.size());
+      // One scratch memory for all, each step's copy of its table waits for the step before; as
+      // large as the steps behind the first need it, which have more sums.
+      for (VariableStep& step : device.list) {
+        step.t = step.n = 2;
+        step.from_weights = false;
+      }
       const CudaSizes sizes = MeasureCudaStep(options, device.list.data(), count, tuning);
-      // One scratch memory for all: each step's copy of its table waits for the step before.
-      DeviceFloats shared(sizes.scratch_bytes / static_cast<int64_t>(sizeof(float)) * 2);
+      const DeviceFloats scratch(sizes.scratch_bytes / static_cast<int64_t>(sizeof(float)) + 1);
       cudaStream_t stream = nullptr;
       CUDA_OK(cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking));
       CUDA_OK(cudaDeviceSynchronize());
@@ -235,7 +239,7 @@ void TestInFlight() {
         int error = cudaSuccess;
         PinnedRing::Slot* const slot = PinnedRing::Get().Acquire(sizes.table_bytes, &error);
         CUDA_OK(error);
-        const CudaResult result = CudaStep(options, device.list.data(), count, shared.get(),
+        const CudaResult result = CudaStep(options, device.list.data(), count, scratch.get(),
                                            PinnedRing::Memory(slot), stream, tuning);
         CUDA_OK(result.cuda);
         CUDA_OK(PinnedRing::Get().Release(slot, stream));
