@@ -1,7 +1,7 @@
 /**
  * Every way the library can run under tfjs, for suites that repeat one body on each. What is missing on this machine
  * carries its reason and becomes a named skip; with TFJS_FTP_REQUIRE_TENSORFLOW=1 a missing TensorFlow or a missing
- * addon is a failure instead.
+ * addon is a failure instead. TFJS_FTP_TEST_ONLY=LABEL leaves out all but one (subjects.ts too).
  */
 import * as tf from '@tensorflow/tfjs-core';
 import '@tensorflow/tfjs-backend-cpu';
@@ -30,7 +30,14 @@ async function whyNoTensorflow(): Promise<string | null> {
 const addon = whyNoAddon();
 const tensorflow = await whyNoTensorflow();
 
-export const IMPLEMENTATIONS: readonly TestImplementation[] = [
+const only = process.env.TFJS_FTP_TEST_ONLY;
+
+/** Whether suites shall run what has this label. */
+export function isWanted({ label }: { label: string }): boolean {
+  return only === undefined || label === only;
+}
+
+const ALL: readonly TestImplementation[] = [
   {
     label: 'reference on cpu',
     backend: 'cpu',
@@ -59,9 +66,11 @@ export const IMPLEMENTATIONS: readonly TestImplementation[] = [
     backend: 'tensorflow',
     implementation: 'native',
     runs: 'tensorflow-gpu',
-    missing: 'the CUDA kernels are not part of this release',
+    missing: "no tfjs-node-gpu: the op's GPU kernels run in test/gpu, on an emulated device",
   },
 ];
+
+export const IMPLEMENTATIONS = ALL.filter(isWanted);
 
 /** A describe block for each implementation; a missing one is a skip that says why. */
 export function describeImplementations(

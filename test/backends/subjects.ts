@@ -2,7 +2,7 @@
 import { whyNoDevice } from './array_kinds.js';
 import { startArraysReplay, startDeviceReplay } from './arrays_replay.js';
 import type { StartReplay } from './golden_replay.js';
-import { IMPLEMENTATIONS, useBackend } from './implementations.js';
+import { IMPLEMENTATIONS, isWanted, useBackend } from './implementations.js';
 import { describeOrSkip, whyNoAddon } from './skip.js';
 import { startTfjsReplay } from './tfjs_replay.js';
 
@@ -18,7 +18,7 @@ export interface Subject {
   mayBeMissing: boolean;
 }
 
-export const SUBJECTS: readonly Subject[] = [
+const ALL: readonly Subject[] = [
   ...IMPLEMENTATIONS.map((implementation) => ({
     label: implementation.label,
     start: startTfjsReplay(implementation),
@@ -47,6 +47,8 @@ export const SUBJECTS: readonly Subject[] = [
     mayBeMissing: true,
   },
 ];
+
+export const SUBJECTS = ALL.filter(isWanted);
 
 /** A describe block for each subject; a missing one is a skip that says why (see implementations.ts). */
 export function describeSubjects(title: string, body: (subject: Subject) => void): void {
