@@ -3,14 +3,22 @@
 // `npm run bench` start with it. What is up to date is left alone, so a second run takes a moment. It never asks.
 //
 //   --only addon|typescript|tensorflow   one step (may be repeated)
+//   --only emulation                     not done unless named: an addon for tests, its CUDA device emulated on the host
 //   --force                              do the steps even if they are up to date
 import { parseArgs } from 'node:util';
-import { buildAddon, buildTypeScript, checkDependencies, root } from './lib/build_steps.mjs';
+import {
+  buildAddon,
+  buildEmulatedAddon,
+  buildTypeScript,
+  checkDependencies,
+  root,
+} from './lib/build_steps.mjs';
 import { reporter, reportFailure, SetupError } from './lib/report.mjs';
 import { setupTensorflow } from './setup_tensorflow.mjs';
 
 const PREFIX = 'setup';
 const STEPS = ['addon', 'typescript', 'tensorflow'];
+const NAMED_STEPS = ['emulation'];
 
 /** Without TensorFlow its tests are skipped by name, unless the environment says that it must be there. */
 async function tensorflowStep(say, { force }) {
@@ -31,13 +39,15 @@ async function main() {
     options: { only: { type: 'string', multiple: true }, force: { type: 'boolean' } },
   });
   const steps = values.only ?? STEPS;
-  const unknown = steps.find((step) => !STEPS.includes(step));
-  if (unknown) throw new SetupError(`--only must be one of ${STEPS.join(', ')}, got ${unknown}`);
+  const known = [...STEPS, ...NAMED_STEPS];
+  const unknown = steps.find((step) => !known.includes(step));
+  if (unknown) throw new SetupError(`--only must be one of ${known.join(', ')}, got ${unknown}`);
   const say = reporter(PREFIX);
   const options = { force: values.force ?? false };
   checkDependencies();
   if (steps.includes('addon')) await buildAddon(say, options);
   if (steps.includes('typescript')) await buildTypeScript(say, options);
+  if (steps.includes('emulation')) await buildEmulatedAddon(say, options);
   if (steps.includes('tensorflow')) await tensorflowStep(say, options);
 }
 

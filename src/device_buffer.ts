@@ -68,9 +68,9 @@ export function deviceMemory(options: DeviceOptions = {}): { free: number; total
  *
  * **Order.** Everything that tfjs-ftp does with a buffer is enqueued on the device's legacy default stream
  * (`cudaStreamLegacy`). A kernel of your own that writes gradients at {@link DeviceBuffer.address | address} is ordered
- * with it if it runs on that stream, or on a stream made without `cudaStreamNonBlocking`; work on a non-blocking or
- * per-thread default stream you have to synchronize yourself, before the step (it reads gradients) and after it (it
- * writes weights). All of it uses the device's primary context, which the CUDA runtime uses too.
+ * with it if it runs on that stream, on a thread's default stream, or on a stream made without `cudaStreamNonBlocking`.
+ * Work on a non-blocking stream you have to synchronize yourself, before the step (it reads gradients) and after it (it
+ * writes weights). All of it is in the device's primary context, which the CUDA runtime uses too.
  *
  * Errors of work that was enqueued earlier may be thrown by any later call, as CUDA reports them.
  *

@@ -1,4 +1,10 @@
-/** What an {@link FtpError} is about. Codes are stable; messages may change. */
+/**
+ * What an {@link FtpError} is about. Codes are stable; messages may change.
+ *
+ * Of `tfjs-ftp/native` on a CUDA device: `CUDA_UNAVAILABLE` (an addon without CUDA, no driver or no device; the message
+ * says which), `OUT_OF_MEMORY` (of the device, or of the processor for the sums of a step), `BUFFER_FREED` (a
+ * DeviceBuffer was used after it was freed), and `NATIVE_FAILURE` for all else that CUDA reports.
+ */
 export type FtpErrorCode =
   | 'ADDON_NOT_FOUND'
   | 'TENSORFLOW_NOT_FOUND'

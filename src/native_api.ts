@@ -34,22 +34,16 @@ export type { AdamWUpdateOptions, ConstraintOptions, NonFiniteAction, SgdUpdateO
 export type { ConstraintReport } from './projection/constraint_report.js';
 
 /**
- * Makes fused FTP steps over plain Float32Arrays, or over {@link DeviceBuffer | DeviceBuffers} of one CUDA device: the same
- * update as `ftp.adamw` and `ftp.sgd`, whose documentation has the equations, computed by the same native code.
+ * Makes fused FTP steps over plain Float32Arrays: the same update as `ftp.adamw` and `ftp.sgd`, whose
+ * documentation has the equations, computed by the same native code.
  *
- * The anchors are copied here: by default from what the weights are at this call. (The optimizers for tfjs take the
- * value that a variable has at its first step.)
- *
- * All weights, anchors and gradients are of one kind, and the state lies where they do. On a device it is ours;
- * results agree with those on Float32Arrays up to the order of the sums of a row, and are the same bits in every run.
- * `threads` means nothing there.
+ * The anchors are copied at this call: by default what the weights are now. (The optimizers for tfjs take the value that
+ * a variable has at its first step.)
  *
  * @param options the base update with its options, the learning rate, FTP's options and the variables.
- * @returns a {@link FusedStep}; on Float32Arrays it needs no disposal, on a device {@link FusedStep.dispose | dispose} gives
- *   the memory of its state back at once.
- * @throws TypeError or RangeError for options of a wrong type or value, and for arrays of different kinds or devices;
- *   FtpError ADDON_NOT_FOUND with every path tried, BUFFER_FREED, OUT_OF_MEMORY, NATIVE_FAILURE. There is no fallback
- *   without the addon, nor to the processor for DeviceBuffers.
+ * @returns a {@link FusedStep}; it needs no disposal.
+ * @throws TypeError or RangeError for options of a wrong type or value; FtpError ADDON_NOT_FOUND with every
+ *   path tried. There is no fallback without the addon.
  *
  * @example
  * ```ts
@@ -64,6 +58,19 @@ export type { ConstraintReport } from './projection/constraint_report.js';
  * fused.step([new Float32Array([1, 0, -1, 0.5, 2, 1])]);
  * console.log(fused.constraints());
  * ```
+ */
+export function createFusedStep(options: FusedStepOptions): FusedStep;
+/**
+ * Makes fused FTP steps over {@link DeviceBuffer | DeviceBuffers}: weights, anchors and gradients are all on one CUDA
+ * device, and the state lies there too. Otherwise as over Float32Arrays.
+ *
+ * Results agree with those on Float32Arrays up to rounding, since the sums of a row are added in another order, and are
+ * the same bits in every run. `threads` means nothing here.
+ *
+ * @param options as over Float32Arrays.
+ * @returns a {@link FusedStep}; its {@link FusedStep.dispose | dispose} gives the memory of the state back at once.
+ * @throws TypeError or RangeError for options of a wrong type or value, and for arrays of different kinds or
+ *   devices; FtpError BUFFER_FREED, OUT_OF_MEMORY, NATIVE_FAILURE. There is no fallback to the processor.
  *
  * @example
  * ```ts
@@ -81,7 +88,6 @@ export type { ConstraintReport } from './projection/constraint_report.js';
  * ```
  */
 export function createFusedStep(options: FusedStepOptions<DeviceBuffer>): FusedStep<DeviceBuffer>;
-export function createFusedStep(options: FusedStepOptions): FusedStep;
 export function createFusedStep<A extends FusedArray>(options: FusedStepOptions<A>): FusedStep<A> {
   return new FusedStep(options);
 }

@@ -13,9 +13,10 @@ export const root = fileURLToPath(new URL('../..', import.meta.url));
 const require = createRequire(import.meta.url);
 
 const ADDON = path.join(root, 'build', 'Release', 'tfjs_ftp.node');
+const EMULATED_BUILD = 'build-emulated';
+const isSource = (file) => /\.(cc|h|cu|cuh|cmake|txt)$/.test(file);
 const isNativeSource = (file) =>
-  /\.(cc|h|cu|cuh|cmake|txt)$/.test(file) &&
-  !['test', 'bench'].some((folder) => file.startsWith(path.join('native', folder)));
+  isSource(file) && !['test', 'bench'].some((folder) => file.startsWith(path.join('native', folder)));
 /** Environment variables that the addon's build looks at. */
 const BUILD_SETTINGS = ['CXX', 'CUDACXX', 'TFJS_FTP_CUDA', 'TFJS_FTP_CUDA_ARCHS'];
 const isTypeScript = (file) => /\.[cm]?ts$/.test(file);
@@ -45,19 +46,8 @@ async function addonProblem() {
  * Without a compiler it says so and returns false: the reference implementation works without the addon.
  */
 export async function buildAddon(say, { force = false } = {}) {
-  const inputs = [
-    ...listFiles(root, 'native', isNativeSource),
-    ...listFiles(root, 'CMakeLists.txt'),
-    ...listFiles(root, 'cmake', isNativeSource),
-    ...listFiles(root, 'binding.gyp'),
-  ];
   const record = path.join(root, 'build', '.tfjs_ftp_addon');
-  const { version } = JSON.parse(fs.readFileSync(path.join(root, 'package.json'), 'utf8'));
-  const digest = inputsDigest(
-    root,
-    inputs,
-    `${version} ${BUILD_SETTINGS.map((name) => process.env[name] ?? '')}`,
-  );
+  const digest = addonDigest(isNativeSource);
   if (!force && isFresh(record, digest, [ADDON])) {
     say('addon: up to date');
     return true;
@@ -86,10 +76,54 @@ export async function buildAddon(say, { force = false } = {}) {
   return true;
 }
 
-function cmakeBuild() {
+/** Of all that an addon is built from; `accept` says which files of native/. */
+function addonDigest(accept) {
+  const inputs = [
+    ...listFiles(root, 'native', accept),
+    ...listFiles(root, 'CMakeLists.txt'),
+    ...listFiles(root, 'cmake', isSource),
+    ...listFiles(root, 'binding.gyp'),
+  ];
+  const { version } = JSON.parse(fs.readFileSync(path.join(root, 'package.json'), 'utf8'));
+  const settings = BUILD_SETTINGS.map((name) => process.env[name] ?? '');
+  return inputsDigest(root, inputs, `${version} ${settings}`);
+}
+
+function cmakeBuild(more = []) {
   const cmakeJs = path.join(path.dirname(require.resolve('cmake-js/package.json')), 'bin', 'cmake-js');
   const args = [cmakeJs, 'compile', '--log-level', 'error', '--parallel', String(os.availableParallelism())];
-  return run(process.execPath, args, { cwd: root });
+  return run(process.execPath, [...args, ...more], { cwd: root });
+}
+
+/**
+ * Builds the addon of the tests in test/device, whose CUDA device is emulated on the host, if its sources changed. Needs
+ * cmake and CUDA's headers; without them it says so and returns false: those tests then need a GPU.
+ */
+export async function buildEmulatedAddon(say, { force = false } = {}) {
+  const record = path.join(root, EMULATED_BUILD, '.tfjs_ftp_addon');
+  const digest = addonDigest(isSource);
+  if (!force && isFresh(record, digest, [path.join(root, EMULATED_BUILD, 'Release', 'tfjs_ftp.node')])) {
+    say('emulation: up to date');
+    return true;
+  }
+  const { missing: noCmake } = await run('cmake', ['--version'], { timeout: 30_000 });
+  const missing = noCmake ? 'cmake' : await missingBuildTool();
+  if (missing || process.env.TFJS_FTP_CUDA === 'OFF') {
+    say(`emulation: not built, ${missing ? `${missing} was not found` : 'TFJS_FTP_CUDA is OFF'}`);
+    return false;
+  }
+  const start = performance.now();
+  say('emulation: building an addon whose CUDA device is emulated, for tests');
+  fs.rmSync(record, { force: true });
+  const { code, output } = await cmakeBuild(['-O', EMULATED_BUILD, '--CDTFJS_FTP_EMULATE_CUDA=ON']);
+  if (/no CUDA compiler was found/.test(output)) {
+    say('emulation: not built, nvcc (for its headers) was not found');
+    return false;
+  }
+  if (code !== 0) throw new SetupError(`the emulating addon could not be built\n${tail(output, 40)}`);
+  writeRecord(record, digest);
+  say(`emulation: built in ${seconds(start)}`);
+  return true;
 }
 
 /** Compiles src/ twice, and bench/ and demo/ if they are there, if a source changed. */

@@ -123,13 +123,13 @@ export class FusedStep<A extends FusedArray = Float32Array> {
   /**
    * One step: updates every variable's weights in place.
    *
-   * @param gradients one for each variable, in order; null leaves the variable alone, with its state.
-   * @param options `learningRate` of this step only.
    * On a device the gradients are read, and the weights written, behind all work on the device's legacy default stream
    * ({@link DeviceBuffer} says what that means for CUDA code of your own). With `nonFinite: 'ignore'` the call returns
    * without waiting for the device, and errors of the device are thrown by a later call; otherwise it waits until the
    * step has run, and throws at once.
    *
+   * @param gradients one for each variable, in order; null leaves the variable alone, with its state.
+   * @param options `learningRate` of this step only.
    * @throws TypeError or RangeError for gradients that do not fit; FtpError NON_FINITE_GRADIENT, naming the variable,
    *   BUFFER_FREED, OUT_OF_MEMORY and NATIVE_FAILURE. Nothing has changed then.
    */

@@ -20,7 +20,7 @@ function chooseDevice(): string | null {
   };
   if (available) return null;
   if (!fs.existsSync(EMULATED)) {
-    return `no CUDA device (${reason}), and no emulated one: node scripts/build_emulated_addon.mjs builds it`;
+    return `no CUDA device (${reason}), and no emulated one: node scripts/setup.mjs --only emulation`;
   }
   process.env.TFJS_FTP_ADDON = EMULATED;
   return null;

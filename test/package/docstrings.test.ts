@@ -1,26 +1,7 @@
 /** The examples in the docstrings of the public interface run as they stand, against the built package. */
-import { execFileSync } from 'node:child_process';
-import fs from 'node:fs';
-import path from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
 import { whyNoAddon } from '../backends/skip.js';
-
-const root = fileURLToPath(new URL('../..', import.meta.url));
-
-interface Example {
-  file: string;
-  code: string;
-}
-
-/** Every ts block after an @example of a file. */
-function examplesIn(file: string): Example[] {
-  const text = fs.readFileSync(path.join(root, file), 'utf8');
-  return [...text.matchAll(/@example\n \* ```ts\n([\s\S]*?)\n \* ```/g)].map((match) => ({
-    file,
-    code: (match[1] as string).replaceAll(/^ \* ?/gm, ''),
-  }));
-}
+import { examplesIn, runExample } from './docstring_examples.js';
 
 /** What an example that imports nothing takes for granted. */
 const PRELUDE = `
@@ -44,7 +25,8 @@ const AROUND: { [file: string]: { before: string; after: string } } = {
   },
 };
 
-const files = ['src/ftp.ts', 'src/errors.ts', 'src/native_api.ts'];
+const native = ['src/native_api.ts', 'src/device_buffer.ts'];
+const files = ['src/ftp.ts', 'src/errors.ts', ...native];
 const examples = files.flatMap(examplesIn);
 
 describe('examples in docstrings', () => {
@@ -54,17 +36,12 @@ describe('examples in docstrings', () => {
   });
 
   for (const { file, code } of examples) {
-    const reason = file === 'src/native_api.ts' ? whyNoAddon() : null;
-    const title = `${file}: ${code.split('\n').find((line) => /ftp\.|createFusedStep\(|try/.test(line))}`;
+    const reason = native.includes(file) ? whyNoAddon() : null;
+    const title = `${file}: ${code.split('\n').find((line) => /ftp\.|createFusedStep\(|DeviceBuffer\.from|try/.test(line))}`;
     it.skipIf(reason !== null)(reason === null ? title : `${title} (skipped: ${reason})`, () => {
       const { before, after } = AROUND[file] ?? { before: '', after: '' };
       const complete = code.includes('import ') ? code : `${PRELUDE}${before}\n${code}\n${after}`;
-      const output = execFileSync(process.execPath, ['--input-type=module', '-e', complete], {
-        cwd: root,
-        encoding: 'utf8',
-        stdio: ['ignore', 'pipe', 'pipe'],
-      });
-      expect(output).not.toContain('undefined');
+      expect(runExample(complete)).not.toContain('undefined');
     });
   }
 });

@@ -38,7 +38,7 @@ test('before npm ci it says so', async () => {
 
 test('an unknown step is refused', async () => {
   const { code, stderr } = await setup(smallClone(), ['--only', 'cuda']);
-  expect(stderr).toContain('--only must be one of addon, typescript, tensorflow, got cuda');
+  expect(stderr).toContain('--only must be one of addon, typescript, tensorflow, emulation, got cuda');
   expect(code).toBe(1);
 });
 
@@ -50,6 +50,16 @@ describe('the addon', () => {
     );
     expect(stdout).toContain('apt-get install -y g++ make');
     expect(code).toBe(0);
+  });
+
+  test('with an emulated CUDA device is built where asked for, and CUDA is not switched off', async () => {
+    const folder = smallClone();
+    const off = await setup(folder, ['--only', 'emulation'], { TFJS_FTP_CUDA: 'OFF' });
+    expect(off.stdout).toContain('emulation: not built, TFJS_FTP_CUDA is OFF');
+    expect(off.code).toBe(0);
+    const none = await setup(folder, ['--only', 'emulation'], { PATH: temporaryFolder() });
+    expect(none.stdout).toContain('emulation: not built, cmake was not found');
+    expect(none.code).toBe(0);
   });
 
   test('a build that fails is a failure, with the output of the tool', async () => {
