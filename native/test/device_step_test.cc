@@ -108,19 +108,22 @@ StepOptions AdamW(bool check_finite) {
   return options;
 }
 
-// A variable on the device beside the same one for the CPU step, in place of its weights.
+// A variable on the device beside the same one for the CPU step, in place of its weights. The first
+// steps of a projected one leave it on its anchor; an excluded one moves at once, to the bits of
+// the CPU step.
 struct Pair {
   Driven host;
   Buffer weights, gradient, state;
 
-  Pair(const StepOptions& options, const Shape& shape, uint32_t seed)
-      : host(WithGradient(options, shape, seed)),
+  Pair(const StepOptions& options, const Shape& shape, bool excluded, uint32_t seed)
+      : host(WithGradient(options, shape, excluded, seed)),
         weights(host.weights),
         gradient(host.gradient),
         state(host.state) {}
 
-  static Driven WithGradient(const StepOptions& options, const Shape& shape, uint32_t seed) {
-    Driven made(options, shape, false, seed);
+  static Driven WithGradient(const StepOptions& options, const Shape& shape, bool excluded,
+                             uint32_t seed) {
+    Driven made(options, shape, excluded, seed);
     DrawGradient(&made.gradient, seed, 1);
     return made;
   }
@@ -139,10 +142,35 @@ struct Pair {
   }
   void Compare(const char* what) {
     const std::vector<float> found = weights.Download();
+    if (host.excluded) {
+      CHECK(found == host.weights, "%s", what);
+      return;
+    }
     const std::vector<double> expected(host.weights.begin(), host.weights.end());
     const double distance = RelativeDistance(found.data(), expected);
     CHECK(distance < kTolerance, "%s: %g", what, distance);
   }
+};
+
+// More variables than a first piece of scratch memory has room for, of one element each.
+struct Many {
+  static constexpr int64_t kCount = 6000;
+  std::vector<float> weights, gradients, states;
+
+  Many() : weights(kCount, 1.0f), gradients(kCount), states(kCount * kStateFloats) {
+    for (size_t i = 0; i < kCount; ++i) gradients[i] = 1.0f + static_cast<float>(i);
+  }
+  static std::vector<VariableStep> List(float* weights, float* gradients, float* states) {
+    std::vector<VariableStep> list;
+    for (int64_t i = 0; i < kCount; ++i) {
+      list.push_back({weights + i, gradients + i, states + i * kStateFloats, weights + i, 1, 1, 1,
+                      true, true, 1, 1});
+    }
+    return list;
+  }
+
+ private:
+  static constexpr int64_t kStateFloats = 2 * kStateAlignment;  // m and v
 };
 
 int StepOne(CudaStepper* stepper, const StepOptions& options, Pair* pair, int t) {
@@ -152,25 +180,35 @@ int StepOne(CudaStepper* stepper, const StepOptions& options, Pair* pair, int t)
   return result.cuda;
 }
 
-// Steps in flight one behind the other, each with more scratch memory than the one before, and
-// buffers that are freed while they are.
+// Steps in flight one behind the other, the later with more scratch memory, and buffers that are
+// freed meanwhile.
 void TestSteps() {
   for (const bool check_finite : {false, true}) {
     const StepOptions options = AdamW(check_finite);
     CudaStepper stepper(0);
-    Pair small(options, Shape{1, 7, 33}, 1u);
-    Pair large(options, Shape{3000, 300, 1}, 2u);
+    Pair plain(options, Shape{1, 7, 33}, true, 1u);
+    Pair projected(options, Shape{300, 300, 1}, false, 2u);
     for (int t = 1; t <= 3; ++t) {
-      CUDA_OK(StepOne(&stepper, options, &small, t));
-      CUDA_OK(StepOne(&stepper, options, &large, t));
-      small.StepOnHost(options, t);
-      large.StepOnHost(options, t);
+      CUDA_OK(StepOne(&stepper, options, &plain, t));
+      CUDA_OK(StepOne(&stepper, options, &projected, t));
+      plain.StepOnHost(options, t);
+      projected.StepOnHost(options, t);
       if (t == 2) stepper.FreeScratch();
     }
-    small.gradient.memory().Free();
-    large.gradient.memory().Free();
-    small.Compare("small");
-    large.Compare("large");
+    Many many;
+    const Buffer weights(many.weights);
+    const Buffer gradients(many.gradients);
+    const Buffer states(many.states);
+    const std::vector<VariableStep> list = Many::List(weights.get(), gradients.get(), states.get());
+    CHECK(stepper.Step(options, list.data(), Many::kCount).ok(), "many variables");
+    const std::vector<VariableStep> on_host =
+        Many::List(many.weights.data(), many.gradients.data(), many.states.data());
+    CpuStep(options, on_host.data(), Many::kCount);
+    plain.gradient.memory().Free();
+    projected.gradient.memory().Free();
+    plain.Compare("plain");
+    projected.Compare("projected");
+    CHECK(weights.Download() == many.weights && many.weights[0] != 1.0f, "many variables");
   }
   CudaStepper none(0);
   CHECK(none.Step(AdamW(true), nullptr, 0).ok(), "no variables");
@@ -183,7 +221,7 @@ void TestOrder() {
   cudaStream_t other = nullptr;
   CUDA_OK(cudaStreamCreateWithFlags(&other, cudaStreamDefault));
   CudaStepper stepper(0);
-  Pair pair(options, Shape{1, 400, 700}, 3u);
+  Pair pair(options, Shape{1, 400, 700}, true, 3u);
   const Buffer source(pair.host.gradient);
   const Buffer copied(pair.host.weights);
   CUDA_OK(pair.gradient.memory().Clear(0, pair.gradient.memory().bytes()));
@@ -204,8 +242,8 @@ void TestOrder() {
 void TestNonFinite() {
   const StepOptions options = AdamW(true);
   CudaStepper stepper(0);
-  Pair good(options, Shape{1, 5, 16}, 4u);
-  Pair bad(options, Shape{40, 130, 1}, 5u);
+  Pair good(options, Shape{1, 5, 16}, true, 4u);
+  Pair bad(options, Shape{40, 130, 1}, false, 5u);
   const float infinity = std::numeric_limits<float>::infinity();
   CUDA_OK(bad.gradient.memory().Upload(4 * 777, &infinity, sizeof(infinity)));
   const std::vector<VariableStep> list = {good.OnDevice(1), bad.OnDevice(1)};
@@ -228,7 +266,7 @@ void TestNonFinite() {
 // Without the check nothing is waited for, with it everything.
 void TestWaits() {
   CudaStepper stepper(0);
-  Pair pair(AdamW(false), Shape{1, 5, 16}, 6u);
+  Pair pair(AdamW(false), Shape{1, 5, 16}, false, 6u);
   CUDA_OK(cudaDeviceSynchronize());
   CUDA_OK(StepOne(&stepper, AdamW(false), &pair, 1));
   CHECK(cuda_double::QueuedOperations() > 0, "a step without the check waited");
@@ -241,7 +279,7 @@ void TestWaits() {
 void TestFaults() {
   const StepOptions options = AdamW(true);
   CudaStepper stepper(0);
-  Pair pair(options, Shape{40, 130, 1}, 7u);
+  Pair pair(options, Shape{40, 130, 1}, true, 7u);
   CUDA_OK(cudaDeviceSynchronize());
   cuda_double::FailDeviceAllocation(1);
   CHECK(IsOutOfMemory(StepOne(&stepper, options, &pair, 1)), "scratch memory");
