@@ -1,10 +1,13 @@
 # Build for `npm install` without a prebuild, and for prebuildify. Flags and sources as in
-# CMakeLists.txt, which is the developer's build. CPU only: CUDA kernels are built by CMakeLists.txt
-# (`npm run build:addon` where nvcc is found), gyp knows nothing of nvcc.
+# CMakeLists.txt, which is the developer's build; a test compares the lists of sources. CUDA kernels are
+# part of it where nvcc is found, under Linux; TFJS_FTP_CUDA and TFJS_FTP_CUDA_ARCHS as in cmake/cuda.cmake.
 {
   'variables': {
-    'x86%': '<!(node -p "process.arch === \'x64\' && process.platform !== \'win32\' ? 1 : 0")',
-    'arm64%': '<!(node -p "process.arch === \'arm64\' && process.platform !== \'win32\' ? 1 : 0")',
+    'conditions': [
+      ['target_arch=="x64" and OS!="win"', {'x86%': 1}, {'x86%': 0}],
+      ['target_arch=="arm64" and OS!="win"', {'arm64%': 1}, {'arm64%': 0}],
+    ],
+    'cuda%': '<!(node scripts/gyp_cuda.mjs have <(target_arch))',
     'version%': '<!(node -p "require(\'./package.json\').version")',
   },
   'target_defaults': {
@@ -12,6 +15,7 @@
                   '-fvisibility=hidden'],
     'cflags_cc!': ['-std=gnu++14', '-std=gnu++17', '-std=gnu++20', '-fno-exceptions', '-fno-rtti'],
     'cflags!': ['-fno-exceptions'],
+    'configurations': {'Release': {'defines': ['NDEBUG']}},
     'xcode_settings': {
       'CLANG_CXX_LANGUAGE_STANDARD': 'c++17',
       'GCC_ENABLE_CPP_EXCEPTIONS': 'YES',
@@ -74,11 +78,54 @@
           'dependencies': ['passes_avx2', 'passes_avx512'],
         }],
         ['arm64==1', {'defines': ['FTP_ARM64']}],
-        ['OS=="linux"', {'libraries': ['-ldl', '-lpthread']}],
+        ['OS=="linux"', {
+          'libraries': ['-ldl', '-lpthread'],
+          'ldflags': ['-Wl,--version-script=<(module_root_dir)/native/addon/exports.map'],
+        }],
+        ['cuda==1', {
+          'defines': ['TFJS_FTP_HAVE_CUDA'],
+          'dependencies': ['ftp_cuda'],
+          'sources': [
+            'native/op/state_ops_gpu.cc',
+            'native/op/step_op_gpu.cc',
+            'native/op/stream_order.cc',
+          ],
+          'include_dirs': ['<!@(node scripts/gyp_cuda.mjs include)'],
+          'library_dirs': ['<!@(node scripts/gyp_cuda.mjs library)'],
+          # The runtime goes into the addon; the driver is found at run time.
+          'libraries': ['-lcudart_static', '-lrt', '-ldl', '-lpthread'],
+        }],
       ],
     },
   ],
   'conditions': [
+    ['cuda==1', {
+      'targets': [
+        {
+          'target_name': 'ftp_cuda',
+          'type': 'static_library',
+          'sources': [
+            'native/kernels/cuda/cuda_device.cc',
+            'native/kernels/cuda/fused_kernel.cu',
+            'native/kernels/cuda/launch_step.cc',
+            'native/kernels/cuda/pinned_ring.cc',
+            'native/kernels/cuda/step_kernels.cu',
+            'native/kernels/cuda/work_table.cc',
+          ],
+          'defines': ['TFJS_FTP_HAVE_CUDA'],
+          'include_dirs': ['<!@(node scripts/gyp_cuda.mjs include)'],
+          'rules': [{
+            'rule_name': 'nvcc',
+            'extension': 'cu',
+            'inputs': ['native/kernels/cuda/nvcc.txt'],
+            'outputs': ['<(INTERMEDIATE_DIR)/<(RULE_INPUT_ROOT).o'],
+            'action': ['node', 'scripts/gyp_cuda.mjs', 'compile', '<(RULE_INPUT_PATH)', '<@(_outputs)'],
+            'message': 'Compiling <(RULE_INPUT_PATH) with nvcc',
+            'process_outputs_as_sources': 1,
+          }],
+        },
+      ],
+    }],
     ['x86==1', {
       'targets': [
         {

@@ -43,22 +43,27 @@ endif()
 
 enable_language(CUDA)
 find_package(CUDAToolkit REQUIRED)
-if(CMAKE_CUDA_COMPILER_VERSION VERSION_LESS 11.8)
-  message(FATAL_ERROR "CUDA ${CMAKE_CUDA_COMPILER_VERSION} is too old: tfjs-ftp takes 11.8 or newer "
-    "(or -DTFJS_FTP_CUDA=OFF)")
-endif()
-
+# Options, architectures and the oldest toolkit: one file for this build and the other (gyp's).
+set(tfjs_ftp_nvcc_file ${CMAKE_CURRENT_SOURCE_DIR}/native/kernels/cuda/nvcc.txt)
+set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${tfjs_ftp_nvcc_file})
+file(STRINGS ${tfjs_ftp_nvcc_file} nvcc_lines REGEX "^(oldest|option|archs) ")
+set(TFJS_FTP_CUDA_OPTIONS)
 set(archs ${TFJS_FTP_CUDA_ARCHS})
-if(NOT archs)
-  # 13 dropped what comes before 7.5; 12.8 brought 10.0 and 12.0.
-  if(CMAKE_CUDA_COMPILER_VERSION VERSION_GREATER_EQUAL 13)
-    set(archs 75-real 80-real 86-real 89-real 90-real 100-real 120)
-  elseif(CMAKE_CUDA_COMPILER_VERSION VERSION_GREATER_EQUAL 12.8)
-    set(archs 60-real 70-real 75-real 80-real 86-real 89-real 90-real 100-real 120)
-  else()
-    set(archs 60-real 70-real 75-real 80-real 86-real 89-real 90)
+foreach(line IN LISTS nvcc_lines)
+  string(REPLACE " " ";" words "${line}")
+  list(POP_FRONT words kind)
+  if(kind STREQUAL "option")
+    list(APPEND TFJS_FTP_CUDA_OPTIONS ${words})
+    continue()
   endif()
-endif()
+  list(POP_FRONT words version)
+  if(kind STREQUAL "oldest" AND CMAKE_CUDA_COMPILER_VERSION VERSION_LESS version)
+    message(FATAL_ERROR "CUDA ${CMAKE_CUDA_COMPILER_VERSION} is too old: tfjs-ftp takes ${version} or newer "
+      "(or -DTFJS_FTP_CUDA=OFF)")
+  elseif(kind STREQUAL "archs" AND NOT archs AND CMAKE_CUDA_COMPILER_VERSION VERSION_GREATER_EQUAL version)
+    set(archs ${words})
+  endif()
+endforeach()
 message(STATUS "tfjs-ftp: CUDA ${CMAKE_CUDA_COMPILER_VERSION}, architectures ${archs}")
 
 # What the C++ compiler compiles, for a GPU and for its double in the tests (emulation.cmake) alike.
@@ -78,10 +83,6 @@ set_target_properties(tfjs_ftp_cuda PROPERTIES
   CUDA_STANDARD 17
   CUDA_STANDARD_REQUIRED ON
   CUDA_VISIBILITY_PRESET hidden)
-# As on the CPU: no fused multiply-add, division and square root rounded as IEEE 754 says, subnormal numbers
-# are zero (ftp_math.h, cpu/float_mode.h).
-set(TFJS_FTP_CUDA_OPTIONS --fmad=false --prec-div=true --prec-sqrt=true --ftz=true
-  --Werror=all-warnings -Xcompiler=-Wall,-Wextra)
 if(TFJS_FTP_CUDA_LINEINFO)
   list(APPEND TFJS_FTP_CUDA_OPTIONS -lineinfo)
 endif()

@@ -14,7 +14,7 @@ const require = createRequire(import.meta.url);
 
 const ADDON = path.join(root, 'build', 'Release', 'tfjs_ftp.node');
 const EMULATED_BUILD = 'build-emulated';
-const isSource = (file) => /\.(cc|h|cu|cuh|cmake|txt)$/.test(file);
+const isSource = (file) => /\.(cc|h|cu|cuh|cmake|map|txt)$/.test(file);
 const isNativeSource = (file) =>
   isSource(file) && !['test', 'bench'].some((folder) => file.startsWith(path.join('native', folder)));
 /** Environment variables that the addon's build looks at. */
@@ -89,10 +89,21 @@ function addonDigest(accept) {
   return inputsDigest(root, inputs, `${version} ${settings}`);
 }
 
-function cmakeBuild(more = []) {
+/** Removes a build folder that came with a copied or moved checkout: CMake would go on building the sources it was made from. */
+function dropForeignBuild(build) {
+  const cache = path.join(build, 'CMakeCache.txt');
+  if (!fs.existsSync(cache)) return;
+  const [, home] = /^CMAKE_HOME_DIRECTORY:INTERNAL=(.*)$/m.exec(fs.readFileSync(cache, 'utf8')) ?? [];
+  if (home === undefined || path.resolve(home) === path.resolve(root)) return;
+  fs.rmSync(build, { recursive: true, force: true });
+}
+
+/** With cmake-js, into a folder of the repository. */
+function cmakeBuild(folder = 'build', more = []) {
+  dropForeignBuild(path.join(root, folder));
   const cmakeJs = path.join(path.dirname(require.resolve('cmake-js/package.json')), 'bin', 'cmake-js');
   const args = [cmakeJs, 'compile', '--log-level', 'error', '--parallel', String(os.availableParallelism())];
-  return run(process.execPath, [...args, ...more], { cwd: root });
+  return run(process.execPath, [...args, '-O', folder, ...more], { cwd: root });
 }
 
 /**
@@ -115,7 +126,7 @@ export async function buildEmulatedAddon(say, { force = false } = {}) {
   const start = performance.now();
   say('emulation: building an addon whose CUDA device is emulated, for tests');
   fs.rmSync(record, { force: true });
-  const { code, output } = await cmakeBuild(['-O', EMULATED_BUILD, '--CDTFJS_FTP_EMULATE_CUDA=ON']);
+  const { code, output } = await cmakeBuild(EMULATED_BUILD, ['--CDTFJS_FTP_EMULATE_CUDA=ON']);
   if (/no CUDA compiler was found/.test(output)) {
     say('emulation: not built, nvcc (for its headers) was not found');
     return false;
