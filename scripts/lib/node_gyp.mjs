@@ -53,24 +53,28 @@ export function findNodeGyp(from = []) {
   );
 }
 
-/** `--nodedir` where Node's own headers lie beside the node program, so that node-gyp need not download them. */
-function headerArguments() {
-  if (process.env.npm_config_nodedir) return [`--nodedir=${process.env.npm_config_nodedir}`];
+/** Folder with Node's headers: npm's setting `nodedir`, or beside the node program; null: node-gyp downloads them. */
+export function nodeHeaders() {
+  if (process.env.npm_config_nodedir) return process.env.npm_config_nodedir;
   const prefix = path.dirname(path.dirname(fs.realpathSync(process.execPath)));
-  return fs.existsSync(path.join(prefix, 'include', 'node', 'node_api.h')) ? [`--nodedir=${prefix}`] : [];
+  return fs.existsSync(path.join(prefix, 'include', 'node', 'node_api.h')) ? prefix : null;
 }
 
 /**
  * Runs `node-gyp rebuild` in a folder.
  * @param {string} directory holds binding.gyp
- * @param {{from?: string[], variables?: Record<string, string>}} [options] gyp variables; where else to find node-gyp
+ * @param {object} [options]
+ * @param {string[]} [options.from] where else to find node-gyp
+ * @param {Record<string, string>} [options.variables] gyp variables
+ * @param {NodeJS.ProcessEnv} [options.env]
  * @returns the result of run(); of the output of a failed compilation only the compiler's and make's own lines
  */
-export async function nodeGypRebuild(directory, { from, variables = {} } = {}) {
+export async function nodeGypRebuild(directory, { from, variables = {}, env = process.env } = {}) {
   const definitions = Object.entries(variables).map(([name, value]) => `-D${name}=${value}`);
-  const args = [findNodeGyp(from), 'rebuild', ...headerArguments()];
+  const headers = nodeHeaders();
+  const args = [findNodeGyp(from), 'rebuild', ...(headers ? [`--nodedir=${headers}`] : [])];
   if (definitions.length > 0) args.push('--', ...definitions);
-  const result = await run(process.execPath, args, { cwd: directory, env: { JOBS: 'max', ...process.env } });
+  const result = await run(process.execPath, args, { cwd: directory, env: { JOBS: 'max', ...env } });
   const lines = result.output.split('\n').filter((line) => !line.startsWith('gyp '));
   const output = lines.some((line) => /error|\*\*\*/i.test(line)) ? lines.join('\n') : result.output;
   return { ...result, output };

@@ -192,10 +192,15 @@ function chooseImplementations(addon: AddonReport, installed: TfjsNodeReport[]):
   };
 }
 
+/** Files that are there but could not be used. */
+function rejectedFiles({ tried }: AddonReport): AddonReport['tried'] {
+  return tried.filter(({ path: file }) => fs.existsSync(file) && fs.statSync(file).isFile());
+}
+
 function findProblems({ addon, tfjsCore, tfjsNode }: Omit<DoctorReport, 'problems' | 'notes'>): string[] {
   const problems: string[] = [];
-  for (const { path: file, reason } of addon.tried) {
-    if (fs.existsSync(file) && fs.statSync(file).isFile()) {
+  if (!addon.found) {
+    for (const { path: file, reason } of rejectedFiles(addon)) {
       problems.push(`the addon ${file} does not load: ${reason}; rebuild it: npm rebuild tfjs-ftp`);
     }
   }
@@ -222,12 +227,20 @@ function isOlderThan423(version: string): boolean {
   return major < 4 || (major === 4 && minor <= 22);
 }
 
-function findNotes({ node, tfjsNode }: Pick<DoctorReport, 'node' | 'tfjsNode'>): string[] {
+function findNotes({ addon, node, tfjsNode }: Pick<DoctorReport, 'addon' | 'node' | 'tfjsNode'>): string[] {
+  const notes: string[] = [];
+  if (addon.found) {
+    for (const { path: file, reason } of rejectedFiles(addon)) {
+      notes.push(`${file} was passed over: ${reason}`);
+    }
+  }
   const affected = tfjsNode.find(({ version }) => isOlderThan423(version));
-  if (affected === undefined || Number.parseInt(node, 10) < 23) return [];
-  return [
-    `${affected.name} ${affected.version} calls functions that Node 23 removed: import 'tfjs-ftp/compat' beside it`,
-  ];
+  if (affected !== undefined && Number.parseInt(node, 10) >= 23) {
+    notes.push(
+      `${affected.name} ${affected.version} calls functions that Node 23 removed: import 'tfjs-ftp/compat' beside it`,
+    );
+  }
+  return notes;
 }
 
 /** Examines the installation that code in `project` would use. Nothing is changed. */

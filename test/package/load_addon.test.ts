@@ -80,6 +80,49 @@ describe('load_addon.cjs', () => {
     });
   });
 
+  test.skipIf(process.platform !== 'linux')('a prebuild for the other C library is not taken', async () => {
+    const folder = temporaryFolder();
+    const { stdout } = await runNode(['-p', 'process.report.getReport().header.glibcVersionRuntime']);
+    const other = stdout.trim() === 'undefined' ? 'glibc' : 'musl';
+    writeFile(folder, `prebuilds/${platformFolder}/tfjs-ftp.${other}.node`, '');
+    const { tried } = await load(folder);
+    expect(tried[2]).toEqual({
+      path: path.join(folder, 'prebuilds', platformFolder),
+      reason: 'no file for this runtime and C library',
+    });
+  });
+
+  test.skipIf(!fs.existsSync(built))(
+    'a build made here comes before the prebuild, unless it is broken or of another version (needs the addon)',
+    async () => {
+      const folder = temporaryFolder();
+      const { version } = JSON.parse(fs.readFileSync(path.join(root, 'package.json'), 'utf8'));
+      const manifest = (of: string) => writeFile(folder, 'package.json', JSON.stringify({ version: of }));
+      const local = writeFile(folder, 'build/Release/tfjs_ftp.node', '');
+      const prebuild = writeFile(folder, `prebuilds/${platformFolder}/tfjs-ftp.node`, '');
+      for (const file of [local, prebuild]) fs.copyFileSync(built, file);
+      manifest(version);
+      expect(await load(folder)).toMatchObject({ found: true, path: local, tried: [] });
+
+      fs.writeFileSync(local, 'half a build');
+      const broken = await load(folder);
+      expect(broken).toMatchObject({ found: true, path: prebuild });
+      expect(broken.tried[0]?.path).toBe(local);
+
+      fs.copyFileSync(built, local);
+      manifest('99.0.0');
+      const stale = await load(folder);
+      const reason = `made from version ${version} of tfjs-ftp, this is 99.0.0`;
+      expect(stale).toMatchObject({ found: false, error: reason });
+      expect(stale.tried.filter((entry) => entry.reason === reason).map((entry) => entry.path)).toEqual([
+        local,
+        prebuild,
+      ]);
+      // A file that is named is taken as it is.
+      expect(await load(folder, local)).toMatchObject({ found: true, path: local });
+    },
+  );
+
   test.skipIf(!fs.existsSync(built))(
     'loads a build, a prebuild and a named file (needs the addon)',
     async () => {
@@ -98,7 +141,8 @@ describe('load_addon.cjs', () => {
 /** A package as it lies in node_modules after its download: no build, no prebuilds. */
 function packageCopy(): string {
   const folder = temporaryFolder();
-  for (const entry of ['package.json', 'load_addon.cjs', 'compat.cjs', 'scripts']) {
+  const entries = ['package.json', 'load_addon.cjs', 'compat.cjs', 'scripts', 'native/kernels/cuda/nvcc.txt'];
+  for (const entry of entries) {
     fs.cpSync(path.join(root, entry), path.join(folder, entry), { recursive: true });
   }
   fs.mkdirSync(path.join(folder, 'node_modules'));
@@ -147,6 +191,70 @@ describe('the install script', () => {
     expect(stdout).toContain('the one that was built does not load');
     expect(code).toBe(0);
   });
+
+  /** A node-gyp that copies the addon to where it belongs, but only under a condition. */
+  const fakeBuild = (folder: string, condition: string) =>
+    writeFile(
+      folder,
+      'fake_node_gyp.cjs',
+      `const fs = require('fs');
+       if (!(${condition})) { console.error('no such luck'); process.exit(1); }
+       fs.mkdirSync('build/Release', { recursive: true });
+       fs.copyFileSync(${JSON.stringify(built)}, 'build/Release/tfjs_ftp.node');`,
+    );
+
+  test.skipIf(!fs.existsSync(built))('says whether CUDA is part of the build (needs the addon)', async () => {
+    const folder = packageCopy();
+    const env = { npm_config_node_gyp: fakeBuild(folder, 'true'), TFJS_FTP_CUDA: 'OFF' };
+    const { code, stdout } = await install(folder, env);
+    expect(stdout).toContain('without CUDA kernels: TFJS_FTP_CUDA is OFF. A GPU will not be used');
+    expect(stdout).toMatch(/built .*build\/Release\/tfjs_ftp\.node, with(out)? CUDA kernels/);
+    expect(code).toBe(0);
+  });
+
+  test.skipIf(!fs.existsSync(built) || process.platform !== 'linux')(
+    'where the build with CUDA fails it makes one without (Linux, needs the addon)',
+    async () => {
+      const folder = packageCopy();
+      const nvcc = programFolder({ nvcc: 'echo "release 12.8, V12.8.1"' });
+      const env = { CUDACXX: path.join(nvcc, 'nvcc'), TFJS_FTP_CUDA: undefined };
+      const once = fakeBuild(folder, "process.env.TFJS_FTP_CUDA === 'OFF'");
+      const { code, stdout } = await install(folder, { ...env, npm_config_node_gyp: once });
+      expect(stdout).toContain('with CUDA kernels (CUDA 12.8)');
+      expect(stdout).toContain('building it with CUDA kernels failed, once more without them');
+      expect(stdout).toContain('no such luck');
+      expect(stdout).toContain(`built ${path.join(folder, 'build', 'Release', 'tfjs_ftp.node')}`);
+      expect(code).toBe(0);
+
+      fs.rmSync(path.join(folder, 'build'), { recursive: true });
+      const insisting = await install(folder, { ...env, npm_config_node_gyp: once, TFJS_FTP_CUDA: 'ON' });
+      expect(insisting.stdout).toContain('no native addon: building it failed');
+      expect(insisting.stdout).not.toContain('once more');
+      expect(insisting.code).toBe(0);
+    },
+  );
+
+  test.skipIf(!fs.existsSync(built))(
+    'builds beside a prebuild where that is asked for (needs the addon)',
+    async () => {
+      const folder = packageCopy();
+      const prebuild = writeFile(folder, `prebuilds/${platformFolder}/tfjs-ftp.node`, '');
+      fs.copyFileSync(built, prebuild);
+      const asked = { npm_config_build_from_source: 'true' };
+      const failed = await install(folder, {
+        ...asked,
+        npm_config_node_gyp: fakeBuild(folder, 'false'),
+      });
+      expect(failed.stdout).toContain('not built: building it failed');
+      expect(failed.stdout).toContain(`The prebuilt one will be used: ${prebuild}`);
+      const { stdout } = await install(folder, {
+        ...asked,
+        npm_config_node_gyp: fakeBuild(folder, 'true'),
+      });
+      expect(stdout).toContain('building the native addon (as asked for)');
+      expect(stdout).toContain(`built ${path.join(folder, 'build', 'Release', 'tfjs_ftp.node')}`);
+    },
+  );
 
   test.skipIf(!fs.existsSync(built))('says nothing where a prebuild loads (needs the addon)', async () => {
     const folder = packageCopy();
