@@ -13,7 +13,7 @@ const loadAddon = createRequire(import.meta.url)('../load_addon.cjs');
 const say = reporter('tfjs-ftp');
 const platform = `${process.platform}-${process.arch}`;
 
-/** `npm install --build-from-source` (or `=tfjs-ftp`): a build on this machine even where a prebuild loads. */
+/** npm's setting build_from_source is `true` or `tfjs-ftp`: a build on this machine even where a prebuild loads. */
 function buildAsked() {
   return ['true', 'tfjs-ftp'].includes(process.env.npm_config_build_from_source);
 }

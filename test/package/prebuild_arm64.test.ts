@@ -5,8 +5,8 @@ import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { type Outcome, root, runNode, start } from './support.js';
-import { buildPrebuild, HOST, npm, npmScript } from './tarball.js';
+import { root, runNode, start } from './support.js';
+import { buildPrebuild, HOST, npm, npmScript, type Prebuilt } from './tarball.js';
 
 const TARGET = 'linux-arm64';
 const LIBRARIES = '/usr/aarch64-linux-gnu';
@@ -20,7 +20,7 @@ describe.skipIf(missing !== '')(
   `the prebuild for ${TARGET}${missing && ` (skipped: lacks ${missing})`}`,
   () => {
     let work: string;
-    let built: Outcome & { file: string };
+    let built: Prebuilt;
 
     beforeAll(async () => {
       work = fs.mkdtempSync(path.join(fs.realpathSync(os.tmpdir()), 'tfjs-ftp-arm64-'));

@@ -8,11 +8,12 @@ import type { DoctorReport } from '../../src/cli/doctor.js';
 import { listTree, type Outcome, root, runNode } from './support.js';
 import {
   BUILD_PROGRAMS,
-  buildPrebuild,
   compilerlessPath,
   HOST,
   npm,
   npmScript,
+  obtainPrebuild,
+  type Prebuilt,
   packTarball,
   registryProblem,
   runIn,
@@ -27,7 +28,7 @@ const installed = path.join(project, 'node_modules', 'tfjs-ftp');
 
 /** Why nothing could be built or installed here; null: it could. */
 let missing: string | null = null;
-let prebuilt: Outcome & { file: string };
+let prebuilt: Prebuilt;
 let files: string[];
 let install: Outcome;
 
@@ -37,7 +38,7 @@ beforeAll(async () => {
   missing = await registryProblem(work, PEERS[0] as string);
   if (missing !== null) return;
   const folder = path.join(work, 'package');
-  prebuilt = await buildPrebuild(folder, HOST);
+  prebuilt = await obtainPrebuild(folder);
   if (prebuilt.code !== 0) return;
   const packed = await packTarball(folder);
   files = packed.files;
@@ -71,13 +72,17 @@ async function whyNoBuild(): Promise<string | null> {
 }
 
 /** A test of the installed package; skipped with the reason where it cannot be made or installed here. */
-function packageTest(title: string, body: () => Promise<void>): void {
-  test.skipIf(process.platform === 'win32')(title, async (context: TestContext) => {
-    if (missing !== null) context.skip(missing);
-    expect(prebuilt.code, prebuilt.stderr).toBe(0);
-    expect(install.code, install.stderr).toBe(0);
-    await body();
-  });
+function packageTest(title: string, body: () => Promise<void>, timeout?: number): void {
+  test.skipIf(process.platform === 'win32')(
+    title,
+    async (context: TestContext) => {
+      if (missing !== null) context.skip(missing);
+      expect(prebuilt.code, prebuilt.stderr).toBe(0);
+      expect(install.code, install.stderr).toBe(0);
+      await body();
+    },
+    timeout,
+  );
 }
 
 /** The prebuilt file, where the project has it. */
@@ -123,7 +128,8 @@ packageTest('it was installed without any way to compile', async () => {
   }
   expect(install.stdout).not.toMatch(/native addon|building|reference implementation/);
   expect(fs.existsSync(path.join(installed, 'build'))).toBe(false);
-  expect(listTree(installed).filter((file) => file.includes('.node '))).toHaveLength(1);
+  const addons = listTree(installed).filter((file) => file.includes('.node '));
+  expect(addons.filter((file) => !file.startsWith(`prebuilds${path.sep}`))).toEqual([]);
   // No other package brought a build or a download with it.
   const lock = JSON.parse(fs.readFileSync(path.join(project, 'package-lock.json'), 'utf8')) as {
     packages: Record<string, { hasInstallScript?: boolean }>;
@@ -176,16 +182,33 @@ packageTest('the doctor names the prebuild, and says that there is no GPU', asyn
   expect(report.problems).toEqual([]);
   expect(report.implementations.cpu?.implementation).toBe('cpu');
   expect(text).toContain(prebuild());
-  // Its build says what it found; this is what it must have made.
-  const cuda = /: CUDA \d/.test(prebuilt.stdout);
-  expect(report.addon.cuda?.built).toBe(cuda);
+  expect(report.addon.cuda?.built).toBe(prebuilt.cuda);
   if (report.gpus.length > 0) return;
   expect(report.addon.cuda?.available).toBe(false);
   expect(text).toContain('none (nvidia-smi shows no NVIDIA GPU)');
   expect(text).toMatch(
-    cuda ? /CUDA kernels \(runtime [\d.]+, no driver\) cannot run: / : /built without CUDA kernels/,
+    prebuilt.cuda ? /CUDA kernels \(runtime [\d.]+, no driver\) cannot run: / : /built without CUDA kernels/,
   );
 });
+
+packageTest(
+  'where it is asked for, the package builds from what it holds, and that build is loaded',
+  async () => {
+    const env = { npm_config_build_from_source: 'true', TFJS_FTP_CUDA_ARCHS: '90' };
+    const { code, stdout, stderr } = await npm(
+      ['rebuild', 'tfjs-ftp', '--foreground-scripts', '--ignore-scripts=false'],
+      project,
+      env,
+    );
+    expect(code, stderr).toBe(0);
+    const build = path.join(installed, 'build', 'Release', 'tfjs_ftp.node');
+    const cuda = (await runNode(['scripts/gyp_cuda.mjs', 'have', process.arch])).stdout === '1\n';
+    expect(stdout).toContain(`built ${build}, with${cuda ? '' : 'out'} CUDA kernels`);
+    expect((await doctor()).report.addon).toMatchObject({ path: build, cuda: { built: cuda } });
+    fs.rmSync(path.join(installed, 'build'), { recursive: true });
+  },
+  300_000,
+);
 
 packageTest('a build that is broken does not get in the way', async () => {
   const broken = path.join(installed, 'build', 'Release', 'tfjs_ftp.node');

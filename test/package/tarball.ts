@@ -54,17 +54,37 @@ export async function registryProblem(folder: string, name: string): Promise<str
   return code === 0 ? null : `the npm registry does not answer: ${reason}`;
 }
 
+/** What came of building a prebuild. */
+export interface Prebuilt extends Outcome {
+  file: string;
+  /** Whether CUDA kernels must be part of it. */
+  cuda: boolean;
+}
+
 /** Builds prebuilds/ for some target into `out`; for one CUDA architecture, to be quick. */
-export async function buildPrebuild(
-  out: string,
-  target: string,
-  args: string[] = [],
-): Promise<Outcome & { file: string }> {
+export async function buildPrebuild(out: string, target: string, args: string[] = []): Promise<Prebuilt> {
   const env = { TFJS_FTP_CUDA_ARCHS: '90' };
   const outcome = await runNode(['scripts/prebuild.mjs', '--target', target, '--out', out, ...args], { env });
   const folder = path.join(out, 'prebuilds', target);
   const [file = ''] = fs.existsSync(folder) ? fs.readdirSync(folder) : [];
-  return { ...outcome, file: path.join(folder, file) };
+  return { ...outcome, file: path.join(folder, file), cuda: /: CUDA \d/.test(outcome.stdout) };
+}
+
+/**
+ * The prebuild that is to be packed, in `folder`: a fresh one, or with TFJS_FTP_PREBUILDS those of the folder that it names
+ * (a release's, made elsewhere).
+ */
+export async function obtainPrebuild(folder: string): Promise<Prebuilt> {
+  const given = process.env.TFJS_FTP_PREBUILDS;
+  if (!given) return buildPrebuild(folder, HOST);
+  fs.cpSync(path.join(given, 'prebuilds'), path.join(folder, 'prebuilds'), { recursive: true });
+  const [file = ''] = fs.readdirSync(path.join(folder, 'prebuilds', HOST));
+  return {
+    ...{ code: 0, signal: null, stdout: '', stderr: '' },
+    file: path.join(folder, 'prebuilds', HOST, file),
+    // Where releases have CUDA kernels.
+    cuda: HOST === 'linux-x64',
+  };
 }
 
 /** Packs the package with the prebuilds in `folder`; what is not part of it is left behind first. Returns the tarball. */
