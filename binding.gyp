@@ -86,6 +86,8 @@
           'defines': ['TFJS_FTP_HAVE_CUDA'],
           'dependencies': ['ftp_cuda'],
           'sources': [
+            'native/addon/device_buffer.cc',
+            'native/addon/device_step.cc',
             'native/op/state_ops_gpu.cc',
             'native/op/step_op_gpu.cc',
             'native/op/stream_order.cc',
@@ -106,9 +108,11 @@
           'type': 'static_library',
           'sources': [
             'native/kernels/cuda/cuda_device.cc',
+            'native/kernels/cuda/device_memory.cc',
             'native/kernels/cuda/fused_kernel.cu',
             'native/kernels/cuda/launch_step.cc',
             'native/kernels/cuda/pinned_ring.cc',
+            'native/kernels/cuda/run_step.cc',
             'native/kernels/cuda/step_kernels.cu',
             'native/kernels/cuda/work_table.cc',
           ],

@@ -32,10 +32,15 @@ function gypTarget(name: string): GypTarget {
   return target as GypTarget;
 }
 
-/** Source files in CMake's `command(target ...)`. */
-function cmakeSources(command: 'add_library' | 'target_sources', target: string): string[] {
-  const lists = [...cmake.matchAll(new RegExp(`${command}\\(${target}\\s([^)]*)\\)`, 'g'))];
-  return lists.flatMap(([, list = '']) => list.match(/native\/\S+\.(cc|cu)/g) ?? []).sort();
+/** Source files of this project's own in CMake's `command(name ...)`, those of variables in it included. */
+function cmakeSources(command: 'add_library' | 'target_sources' | 'set' | 'list', name: string): string[] {
+  const start = command === 'list' ? `list\\(APPEND ${name}` : `${command}\\(${name}`;
+  const lists = [...cmake.matchAll(new RegExp(`${start}\\s([^)]*)\\)`, 'g'))].map(([, list = '']) => list);
+  const own = lists.flatMap((list) => list.match(/native\/\S+\.(cc|cu)/g) ?? []);
+  const variables = lists.flatMap((list) => [...list.matchAll(/\$\{(\w+)\}/g)].map(([, used = '']) => used));
+  return [...own, ...variables.flatMap((used) => cmakeSources('set', used))]
+    .filter((file) => !file.startsWith('native/test/'))
+    .sort();
 }
 
 test('the addon is made from the same files', () => {
@@ -50,7 +55,11 @@ test('the addon is made from the same files', () => {
 test('so are its CUDA parts', () => {
   expect(gypTarget('ftp_cuda').sources?.toSorted()).toEqual(cmakeSources('add_library', 'tfjs_ftp_cuda'));
   const [, withCuda] = gypTarget('tfjs_ftp').conditions?.find(([condition]) => condition === 'cuda==1') ?? [];
-  expect(withCuda?.sources?.toSorted()).toEqual(cmakeSources('target_sources', 'tfjs_ftp'));
+  const expected = [
+    ...cmakeSources('target_sources', 'tfjs_ftp'),
+    ...cmakeSources('list', 'TFJS_FTP_OP_SOURCES'),
+  ];
+  expect(withCuda?.sources?.toSorted()).toEqual(expected.sort());
 });
 
 test('no file of native/ is left out', () => {
