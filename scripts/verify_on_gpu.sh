@@ -55,13 +55,13 @@ cat "$out/machine.json"
 note "building for compute capability $capability"
 if ! cmake -S . -B "$build" -DTFJS_FTP_CUDA=ON "-DTFJS_FTP_CUDA_ARCHS=$capability" \
   -DTFJS_FTP_CUDA_LINEINFO=ON -DTFJS_FTP_WERROR=ON >"$out/cmake.out" 2>&1 ||
-  ! cmake --build "$build" --parallel "$jobs" --target cuda_test gpu_op_test gpu_order_test cuda_bench >"$out/build.out" 2>&1; then
+  ! cmake --build "$build" --parallel "$jobs" --target cuda_test device_step_test gpu_op_test gpu_order_test cuda_bench >"$out/build.out" 2>&1; then
   note "the build failed"
   tail -n 30 "$out/cmake.out" "$out/build.out"
   exit 1
 fi
 
-for test in cuda_test gpu_op_test gpu_order_test; do
+for test in cuda_test device_step_test gpu_op_test gpu_order_test; do
   step "$test" "$build/$test"
   tail -n 1 "$out/$test.out"
 done

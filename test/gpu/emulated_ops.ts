@@ -3,21 +3,10 @@
  * whose ops have their GPU code as CPU kernels, on a CUDA device that is emulated on the host (native/test/cuda_double):
  * everything that runs under tfjs-node-gpu but the GPU and TensorFlow's own device code.
  */
-import fs from 'node:fs';
-import path from 'node:path';
 import { expect, it } from 'vitest';
 import { findNative } from '../../src/native.js';
+import { EMULATED_ADDON, EMULATED_DEVICE, missingEmulation } from '../backends/emulation.js';
 import { describeOrSkip } from '../backends/skip.js';
-import { root } from '../package/support.js';
-
-export const EMULATED_ADDON = path.join(root, 'build-emulated', 'Release', 'tfjs_ftp.node');
-/** What the emulated device calls itself, so that nobody takes it for a GPU. */
-export const EMULATED_DEVICE = 'host emulation (tests only)';
-
-/** Why there is no such addon; null: there is. */
-export const missingEmulation = fs.existsSync(EMULATED_ADDON)
-  ? null
-  : 'no addon with an emulated CUDA device: node scripts/setup.mjs --only emulation';
 
 if (missingEmulation === null) {
   process.env.TFJS_FTP_ADDON = EMULATED_ADDON;

@@ -5,9 +5,9 @@
 import './emulated_ops.js';
 import path from 'node:path';
 import { expect, it } from 'vitest';
+import { EMULATED_ADDON, EMULATED_DEVICE } from '../backends/emulation.js';
 import { describeImplementations } from '../backends/implementations.js';
 import { root, runNode } from '../package/support.js';
-import { EMULATED_ADDON, EMULATED_DEVICE } from './emulated_ops.js';
 
 interface Results {
   weights: string;
