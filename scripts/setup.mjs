@@ -4,6 +4,7 @@
 //
 //   --only addon|typescript|tensorflow   one step (may be repeated)
 //   --only emulation                     not done unless named: an addon for tests, its CUDA device emulated on the host
+//   --only native-tests                  not done unless named: the native tests that need no GPU
 //   --force                              do the steps even if they are up to date
 import { parseArgs } from 'node:util';
 import {
@@ -13,12 +14,13 @@ import {
   checkDependencies,
   root,
 } from './lib/build_steps.mjs';
+import { buildNativeTests } from './lib/native_tests.mjs';
 import { reporter, reportFailure, SetupError } from './lib/report.mjs';
 import { setupTensorflow } from './setup_tensorflow.mjs';
 
 const PREFIX = 'setup';
 const STEPS = ['addon', 'typescript', 'tensorflow'];
-const NAMED_STEPS = ['emulation'];
+const NAMED_STEPS = ['emulation', 'native-tests'];
 
 /** Without TensorFlow its tests are skipped by name, unless the environment says that it must be there. */
 async function tensorflowStep(say, { force }) {
@@ -48,6 +50,7 @@ async function main() {
   if (steps.includes('addon')) await buildAddon(say, options);
   if (steps.includes('typescript')) await buildTypeScript(say, options);
   if (steps.includes('emulation')) await buildEmulatedAddon(say, options);
+  if (steps.includes('native-tests')) await buildNativeTests(say, options);
   if (steps.includes('tensorflow')) await tensorflowStep(say, options);
 }
 

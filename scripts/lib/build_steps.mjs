@@ -14,7 +14,8 @@ const require = createRequire(import.meta.url);
 
 const ADDON = path.join(root, 'build', 'Release', 'tfjs_ftp.node');
 const EMULATED_BUILD = 'build-emulated';
-const isSource = (file) => /\.(cc|h|cu|cuh|cmake|map|txt)$/.test(file);
+/** Whether a file is part of a native build. */
+export const isSource = (file) => /\.(cc|h|cu|cuh|cmake|map|txt)$/.test(file);
 const isNativeSource = (file) =>
   isSource(file) && !['test', 'bench'].some((folder) => file.startsWith(path.join('native', folder)));
 /** Environment variables that the addon's build looks at. */
@@ -76,8 +77,8 @@ export async function buildAddon(say, { force = false } = {}) {
   return true;
 }
 
-/** Of all that an addon is built from; `accept` says which files of native/. */
-function addonDigest(accept) {
+/** Of all that an addon, or the native tests, are built from; `accept` says which files of native/. */
+export function addonDigest(accept) {
   const inputs = [
     ...listFiles(root, 'native', accept),
     ...listFiles(root, 'CMakeLists.txt'),

@@ -38,7 +38,9 @@ test('before npm ci it says so', async () => {
 
 test('an unknown step is refused', async () => {
   const { code, stderr } = await setup(smallClone(), ['--only', 'cuda']);
-  expect(stderr).toContain('--only must be one of addon, typescript, tensorflow, emulation, got cuda');
+  expect(stderr).toContain(
+    '--only must be one of addon, typescript, tensorflow, emulation, native-tests, got cuda',
+  );
   expect(code).toBe(1);
 });
 
@@ -77,6 +79,13 @@ describe('the addon', () => {
     expect(stderr).toContain('no such kernel');
     expect(code).toBe(1);
   });
+});
+
+test('without cmake the native tests are not built, which is a notice', async () => {
+  const env = { PATH: temporaryFolder() };
+  const { code, stdout } = await setup(smallClone(), ['--only', 'native-tests'], env);
+  expect(stdout).toContain('native tests: not built, cmake was not found');
+  expect(code).toBe(0);
 });
 
 test('TypeScript is compiled when a source is new, changed or gone, and only then', async () => {
