@@ -1,7 +1,7 @@
 # CUDA kernels, where nvcc is found. Defines TFJS_FTP_HAVE_CUDA and, with it, the library tfjs_ftp_cuda.
 #   TFJS_FTP_CUDA        AUTO (the default): with CUDA if there is an nvcc; ON: an error if there is none; OFF
 #   TFJS_FTP_CUDA_ARCHS  architectures as CMAKE_CUDA_ARCHITECTURES has them, e.g. "90" for a quick build;
-#                        empty: all that the toolkit can do from 6.0 on, and PTX for what comes later
+#                        AUTO or empty: all that the toolkit can do from 6.0 on, and PTX for what comes later
 # Both may be set as environment variables of these names for builds that npm drives.
 set(tfjs_ftp_cuda_default AUTO)
 if(DEFINED ENV{TFJS_FTP_CUDA})
@@ -49,6 +49,9 @@ set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${tfjs_ftp_nvcc_f
 file(STRINGS ${tfjs_ftp_nvcc_file} nvcc_lines REGEX "^(oldest|option|archs) ")
 set(TFJS_FTP_CUDA_OPTIONS)
 set(archs ${TFJS_FTP_CUDA_ARCHS})
+if(archs STREQUAL "AUTO")
+  set(archs)
+endif()
 foreach(line IN LISTS nvcc_lines)
   string(REPLACE " " ";" words "${line}")
   list(POP_FRONT words kind)

@@ -31,15 +31,20 @@ export function checkDependencies() {
   }
 }
 
-/** Loads the addon in a process of its own, so that a broken one cannot harm this one; returns why not, or null. */
-async function addonProblem() {
+/**
+ * Loads the addon in a process of its own, so that a broken one cannot harm this one.
+ * @returns {Promise<{problem: string | null, cuda: boolean}>} why it does not load, or null; has it CUDA kernels?
+ */
+async function examineAddon() {
   const script = `
     const {addon, error} = require('./load_addon.cjs')();
-    if (!addon) { console.log(error.message); process.exit(1); }`;
+    if (!addon) { console.log(error.message); process.exit(1); }
+    console.log(addon.buildInfo().cuda ? 'cuda' : 'cpu');`;
   const env = { ...process.env };
   delete env.TFJS_FTP_ADDON;
   const { code, output } = await run(process.execPath, ['-e', script], { cwd: root, env, timeout: 60_000 });
-  return code === 0 ? null : output.trim() || `loading it ended with code ${code}`;
+  const problem = code === 0 ? null : output.trim() || `loading it ended with code ${code}`;
+  return { problem, cuda: output.trim() === 'cuda' };
 }
 
 /**
@@ -70,10 +75,13 @@ export async function buildAddon(say, { force = false } = {}) {
       `the addon could not be built with ${tool}${stopped ? `: ${stopped}` : ''}\n${tail(output, 40)}`,
     );
   }
-  const problem = await addonProblem();
+  const { problem, cuda } = await examineAddon();
   if (problem) throw new SetupError(`the addon was built but does not load: ${problem}`);
   writeRecord(record, digest);
-  say(`addon: built ${path.relative(root, ADDON)} in ${seconds(start)}`);
+  say(
+    `addon: built ${path.relative(root, ADDON)} in ${seconds(start)}, with${cuda ? '' : 'out'} CUDA kernels`,
+  );
+  if (!cuda) say('addon: no nvcc was found, or TFJS_FTP_CUDA is OFF: it will not use a GPU');
   return true;
 }
 
@@ -99,12 +107,24 @@ function dropForeignBuild(build) {
   fs.rmSync(build, { recursive: true, force: true });
 }
 
-/** With cmake-js, into a folder of the repository. */
-function cmakeBuild(folder = 'build', more = []) {
+/**
+ * Builds into a folder of the repository. Configures each time: CMake alone would keep the settings of its first run,
+ * whatever the environment says now.
+ */
+async function cmakeBuild(folder = 'build', more = []) {
   dropForeignBuild(path.join(root, folder));
-  const cmakeJs = path.join(path.dirname(require.resolve('cmake-js/package.json')), 'bin', 'cmake-js');
-  const args = [cmakeJs, 'compile', '--log-level', 'error', '--parallel', String(os.availableParallelism())];
-  return run(process.execPath, [...args, '-O', folder, ...more], { cwd: root });
+  // cmake-js drops a definition without a value.
+  const settings = ['TFJS_FTP_CUDA', 'TFJS_FTP_CUDA_ARCHS'].map(
+    (name) => `--CD${name}=${process.env[name] || 'AUTO'}`,
+  );
+  const configured = await cmakeJs(folder, ['configure', ...settings, ...more]);
+  if (configured.code !== 0) return configured;
+  return cmakeJs(folder, ['compile', '--parallel', String(os.availableParallelism())]);
+}
+
+function cmakeJs(folder, args) {
+  const script = path.join(path.dirname(require.resolve('cmake-js/package.json')), 'bin', 'cmake-js');
+  return run(process.execPath, [script, ...args, '-O', folder, '--log-level', 'error'], { cwd: root });
 }
 
 /**

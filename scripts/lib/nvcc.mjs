@@ -12,6 +12,7 @@ const NVCC_FILE = fileURLToPath(new URL('../../native/kernels/cuda/nvcc.txt', im
 const SETTINGS = ['AUTO', 'ON', 'OFF'];
 /** Where toolkits lie that are not on the PATH. */
 const USUAL_PLACE = '/usr/local/cuda';
+const OPTIONS = { encoding: 'utf8', timeout: 60_000 };
 
 /**
  * @typedef {object} Toolkit
@@ -40,10 +41,10 @@ export function readNvccFile(file = NVCC_FILE) {
 
 /** What `nvcc --dryrun` says of itself: it may be a link or a wrapper, its folder tells nothing. */
 function examine(nvcc) {
-  const asked = spawnSync(nvcc, ['--version'], { encoding: 'utf8' });
+  const asked = spawnSync(nvcc, ['--version'], OPTIONS);
   const version = asked.stdout?.match(/release (\d+\.\d+)/)?.[1];
   if (asked.status !== 0 || version === undefined) return null;
-  const dry = spawnSync(nvcc, ['--dryrun', '-c', '-x', 'cu', os.devNull], { encoding: 'utf8' });
+  const dry = spawnSync(nvcc, ['--dryrun', '-c', '-x', 'cu', os.devNull], OPTIONS);
   const folders = (name, flag) => {
     const line = dry.stderr?.split('\n').find((text) => text.startsWith(`#$ ${name}=`)) ?? '';
     return [...line.matchAll(new RegExp(`"${flag}([^"]+)"`, 'g'))].map(([, folder]) => path.resolve(folder));
@@ -111,11 +112,11 @@ function gencode(name) {
 /**
  * Arguments that compile one kernel file to an object for a shared library.
  * @param {string} version of the toolkit
- * @param {NodeJS.ProcessEnv} env TFJS_FTP_CUDA_ARCHS names architectures; CUDAHOSTCXX the C++ compiler behind nvcc
+ * @param {NodeJS.ProcessEnv} env TFJS_FTP_CUDA_ARCHS names architectures, or is AUTO; CUDAHOSTCXX the C++ compiler behind nvcc
  */
 export function compileArguments(version, source, object, env) {
   const { options, archs } = readNvccFile();
-  const chosen = (env.TFJS_FTP_CUDA_ARCHS ?? '').split(/[;, ]+/).filter(Boolean);
+  const chosen = (env.TFJS_FTP_CUDA_ARCHS ?? '').split(/[;, ]+/).filter((name) => name && name !== 'AUTO');
   const names =
     chosen.length > 0 ? chosen : archs.find(({ from }) => compareVersions(version, from) >= 0)?.names;
   return [

@@ -92,6 +92,8 @@ describe.skipIf(process.platform !== 'linux')('a kernel is compiled', () => {
       'arch=compute_120,code=compute_120',
     ]);
     expect((await compile('13.0')).targets.slice(0, 2)).toEqual(machine(75, 80));
+    const all = await compile('11.8', { TFJS_FTP_CUDA_ARCHS: 'AUTO' });
+    expect(all.targets).toHaveLength(8);
   });
 
   test('for those that TFJS_FTP_CUDA_ARCHS names', async () => {

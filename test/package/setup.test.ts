@@ -88,6 +88,34 @@ test('without cmake the native tests are not built, which is a notice', async ()
   expect(code).toBe(0);
 });
 
+test('CMake gets the settings of each run, and no build of another checkout', async () => {
+  const folder = smallClone();
+  fs.writeFileSync(path.join(folder, 'CMakeLists.txt'), '');
+  const log = path.join(folder, 'cmake.log');
+  const tools = programFolder({
+    'g++': 'exit 0',
+    make: 'exit 0',
+    cmake: `case "$*" in *--version*) echo "cmake version 3.25.1" ;; *) echo "$@" >>${log}; exit 1 ;; esac`,
+  });
+  const configure = async (env: Record<string, string | undefined>) => {
+    const unset = { TFJS_FTP_CUDA: undefined, TFJS_FTP_CUDA_ARCHS: undefined };
+    await setup(folder, ['--only', 'addon'], { ...unset, PATH: tools, ...env });
+    const asked = fs.readFileSync(log, 'utf8');
+    fs.rmSync(log);
+    return asked;
+  };
+  const build = path.join(folder, 'build');
+  fs.mkdirSync(build);
+  fs.writeFileSync(path.join(build, 'CMakeCache.txt'), 'CMAKE_HOME_DIRECTORY:INTERNAL=/another/checkout\n');
+  fs.writeFileSync(path.join(build, 'build.ninja'), '');
+  expect(await configure({ TFJS_FTP_CUDA: 'OFF', TFJS_FTP_CUDA_ARCHS: '80;90' })).toMatch(
+    /-DTFJS_FTP_CUDA=OFF.* -DTFJS_FTP_CUDA_ARCHS=80;90/,
+  );
+  expect(fs.existsSync(path.join(build, 'build.ninja'))).toBe(false);
+  // What the environment no longer says is taken back.
+  expect(await configure({})).toMatch(/-DTFJS_FTP_CUDA=AUTO.* -DTFJS_FTP_CUDA_ARCHS=AUTO/);
+});
+
 test('TypeScript is compiled when a source is new, changed or gone, and only then', async () => {
   const folder = smallClone();
   const compile = () => setup(folder, ['--only', 'typescript']);
