@@ -43,7 +43,7 @@ async function obstacle(target) {
   const cross = CROSS_BUILDS[target];
   if (cross?.host !== HOST) {
     return {
-      message: `${target} cannot be built on ${HOST}`,
+      message: `it cannot be built on ${HOST}`,
       advice: 'Build it on a machine of its own kind.',
     };
   }
