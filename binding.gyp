@@ -8,6 +8,7 @@
       ['target_arch=="arm64" and OS!="win"', {'arm64%': 1}, {'arm64%': 0}],
     ],
     'cuda%': '<!(node scripts/gyp_cuda.mjs have <(target_arch))',
+    'prebuild%': '<!(node -p "process.env.TFJS_FTP_PREBUILD === \'1\' ? 1 : 0")',
     'version%': '<!(node -p "require(\'./package.json\').version")',
   },
   'target_defaults': {
@@ -81,6 +82,11 @@
         ['OS=="linux"', {
           'libraries': ['-ldl', '-lpthread'],
           'ldflags': ['-Wl,--version-script=<(module_root_dir)/native/addon/exports.map'],
+        }],
+        # libstdc++ and libgcc inside: a prebuild asks of a system for its glibc alone. Not where a user builds: many
+        # distributions have no libstdc++.a without being asked.
+        ['OS=="linux" and prebuild==1', {
+          'ldflags': ['-static-libstdc++', '-static-libgcc', '-Wl,--gc-sections'],
         }],
         ['cuda==1', {
           'defines': ['TFJS_FTP_HAVE_CUDA'],

@@ -86,6 +86,7 @@ async function prebuild(target, out) {
   const env = {
     JOBS: 'max',
     ...process.env,
+    TFJS_FTP_PREBUILD: '1',
     ...(crossing ? crossEnvironment(cross) : {}),
     ...(headers ? { npm_config_nodedir: headers } : {}),
   };

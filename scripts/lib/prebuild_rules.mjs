@@ -2,25 +2,23 @@
 import { compareVersions } from './versions.mjs';
 
 /**
- * Newest symbol versions that an addon may need. A baseline's distributions have these or newer ones.
- * debian_12: what a build on Debian 12 needs, glibc 2.34 and the libstdc++ of GCC 12: Debian 12, Ubuntu 22.04, Fedora 36 and
- *   newer; not RHEL 9, whose libstdc++ is of GCC 11.
- * manylinux_2_28: glibc 2.28 and the libstdc++ of GCC 8: RHEL 8, Debian 10, Ubuntu 20.04 and newer. Node's own binaries need
- *   that glibc too.
- * any: no limits.
+ * Newest symbol versions of glibc that an addon may need. A baseline's distributions have these or newer ones.
+ * debian_12: what a build on Debian 12 needs (its libgcc, linked in, asks for glibc 2.35): Debian 12, Ubuntu 22.04, Fedora 36
+ *   and newer; not RHEL 9, which has 2.34.
+ * manylinux_2_28: RHEL 8, Debian 10, Ubuntu 20.04 and newer. Node's own binaries need that glibc too.
+ * any: no limit.
  */
 export const BASELINES = {
-  debian_12: { GLIBC: '2.34', GLIBCXX: '3.4.30', CXXABI: '1.3.13', GCC: '7.0.0' },
-  manylinux_2_28: { GLIBC: '2.28', GLIBCXX: '3.4.25', CXXABI: '1.3.11', GCC: '7.0.0' },
-  any: { GLIBC: '999', GLIBCXX: '999', CXXABI: '999', GCC: '999' },
+  debian_12: { GLIBC: '2.35' },
+  manylinux_2_28: { GLIBC: '2.28' },
+  any: { GLIBC: '999' },
 };
 
 /**
- * What Node's own binary needs; every system that Node runs on has them. libgcc_s comes with libstdc++, which needs it itself:
- * linking it statically would put a second unwinder into the process. librt is part of glibc (before 2.34 a file of its
- * own, which the CUDA runtime uses).
+ * Parts of glibc alone: libstdc++ and libgcc are linked in (binding.gyp), so their versions on a system do not matter.
+ * libdl, libpthread and librt, which the CUDA runtime uses, are files of their own before 2.34.
  */
-const LIBRARIES = /^(libc|libm|libstdc\+\+|libdl|libpthread|libgcc_s|librt|ld-linux-[a-z0-9-]+)\.so\.\d+$/;
+const LIBRARIES = /^(libc|libm|libdl|libpthread|librt|ld-linux-[a-z0-9-]+)\.so\.\d+$/;
 
 const EXPORTS = ['napi_register_module_v1', 'node_api_module_get_api_version_v1'];
 const MACHINES = { x64: 'Advanced Micro Devices X86-64', arm64: 'AArch64' };

@@ -73,7 +73,7 @@ describe.skipIf(noCompiler)('prebuilds for Linux (needs g++ and readelf)', () =>
     // A library whose symbols have versions of its own, under the name of one that is allowed.
     const libm = path.join(temporaryFolder(), 'libm.so.6');
     const script = path.join(temporaryFolder(), 'versions.map');
-    fs.writeFileSync(script, 'GLIBC_2.4 { old; }; GLIBC_2.35 { future; } GLIBC_2.4; OTHER_1.0 { own; };');
+    fs.writeFileSync(script, 'GLIBC_2.4 { old; }; GLIBC_2.36 { future; } GLIBC_2.4; OTHER_1.0 { own; };');
     const functions = ['old', 'future', 'own'];
     compile(
       functions.map((name) => `extern "C" int ${name}() { return 1; }`).join('\n'),
@@ -87,7 +87,7 @@ describe.skipIf(noCompiler)('prebuilds for Linux (needs g++ and readelf)', () =>
       ...['-nodefaultlibs', libm],
     );
     const { code, stderr } = await check(folder);
-    expect(stderr).toContain('needs GLIBC_2.35, at most 2.34 is allowed');
+    expect(stderr).toContain('needs GLIBC_2.36, at most 2.35 is allowed');
     expect(stderr).toContain('needs symbols of OTHER_1.0, of which no version is allowed');
     expect(code).toBe(1);
     expect((await check(folder, '--baseline', 'any')).stderr).not.toContain('GLIBC');
