@@ -30,10 +30,14 @@ function findNpm(): string | null {
   return fs.existsSync(script) ? script : null;
 }
 
+/** How npm reaches its registry and where it keeps things: true of this machine, not of this repository. */
+const MACHINE_SETTINGS =
+  /^npm_config_(registry|ca|cafile|proxy|https_proxy|userconfig|globalconfig|cache|nodedir)$/i;
+
 /** The environment of somebody who is in no npm script: settings of this repository's run are left out. */
 function cleanEnvironment(): Record<string, string | undefined> {
-  const ours = Object.keys(process.env).filter((name) =>
-    /^(npm_|TFJS_FTP_|NODE_OPTIONS$|INIT_CWD$)/i.test(name),
+  const ours = Object.keys(process.env).filter(
+    (name) => /^(npm_|TFJS_FTP_|NODE_OPTIONS$|INIT_CWD$)/i.test(name) && !MACHINE_SETTINGS.test(name),
   );
   return Object.fromEntries(ours.map((name) => [name, undefined]));
 }
