@@ -34,16 +34,27 @@ async function sanitize(sanitizer, say) {
   say(`${sanitizer}: building the native tests in ${build}/`);
   // Optimised a little, for speed; with the asserts that a release leaves out.
   const optimisation = ['-DCMAKE_BUILD_TYPE=Debug', '-DCMAKE_CXX_FLAGS_DEBUG=-O1'];
-  const options = [
-    `-DTFJS_FTP_SANITIZE=${sanitizer}`,
-    '-DTFJS_FTP_WERROR=ON',
-    '-DTFJS_FTP_CUDA=OFF',
-    ...optimisation,
-  ];
+  // ThreadSanitizer loses its way among the stacks that the emulated CUDA device switches.
+  const cuda = sanitizer === 'thread' ? ['-DTFJS_FTP_CUDA=OFF'] : [];
+  const options = [`-DTFJS_FTP_SANITIZE=${sanitizer}`, '-DTFJS_FTP_WERROR=ON', ...cuda, ...optimisation];
   await command('cmake', ['-S', '.', '-B', build, ...options]);
-  await command('cmake', ['--build', build, '--parallel', String(os.availableParallelism())]);
+  await command('cmake', [
+    '--build',
+    build,
+    '--parallel',
+    String(os.availableParallelism()),
+    '--target',
+    'host_tests',
+  ]);
   say(`${sanitizer}: running them`);
-  await command('ctest', ['--test-dir', build, '--output-on-failure', '--no-tests=error']);
+  await command('ctest', [
+    '--test-dir',
+    build,
+    '--output-on-failure',
+    '--no-tests=error',
+    '--label-exclude',
+    'gpu',
+  ]);
   say(`${sanitizer}: passed (${seconds(start)})`);
 }
 
