@@ -10,7 +10,7 @@ import {
   checkOptionKeys,
   describe,
 } from '../validate.js';
-import { type DecodeRequest, type DecoderName, type Fit, findDecoder } from './decode.js';
+import { type DecodeRequest, type DecoderName, type Fit, ImageDecoder } from './decode.js';
 import { findImageFiles, type ImageFile, splitFiles } from './image_files.js';
 
 /** Options of {@link imageFolder}. */
@@ -61,12 +61,14 @@ export interface ImageFolderOptions {
    */
   repeat?: number | boolean;
   /**
-   * `'throw'` (default): an image that cannot be decoded throws when its turn comes. `'skip'`: all images
-   * are decoded once at the start, and those that fail are left out and listed in `skipped`.
+   * `'throw'` (default): an image that cannot be decoded throws when its turn comes, with an error that names
+   * the file. `'skip'`: all images are decoded once before `imageFolder` resolves, and those that fail are left
+   * out and listed in `skipped`; a class that loses all its images that way is an error.
    */
   onError?: 'throw' | 'skip';
   /**
-   * `'auto'` (default): sharp where it is installed, else tfjs-node. The two resize with different filters.
+   * Which decoder reads the files. `'auto'` (default): sharp where it is installed, else tfjs-node. Files in a
+   * format that this decoder does not read go to the other one, see {@link imageFolder}.
    */
   decoder?: DecoderName | 'auto';
 }
@@ -88,7 +90,7 @@ export type ImageFolderDataset = tfdata.Dataset<ImageBatch> & {
   readonly files: readonly ImageFile[];
   /** Files that could not be decoded, and why. Empty with `onError: 'throw'`. */
   readonly skipped: readonly { path: string; reason: string }[];
-  /** Which decoder reads the files. */
+  /** Which decoder reads the files, but for those in formats that only the other one reads. */
   readonly decoder: DecoderName;
 };
 
@@ -194,6 +196,7 @@ class PixelReader {
     try {
       pixels = await this.decode(path);
     } catch (cause) {
+      if (cause instanceof FtpError) throw cause;
       const reason = (cause as Error).message.trim();
       throw new FtpError('IMAGE_UNREADABLE', `cannot decode the image ${path}: ${reason}`, { cause });
     }
@@ -249,9 +252,30 @@ function toTensors(
 /**
  * Makes a dataset of the images in a folder whose sub-folders are the classes.
  *
- * Files are listed once, in code-point order of their paths, deep below each class folder; hidden files and
- * files that are no images (by their extension) are left out. The images of a batch are decoded side by
+ * Files are listed once, in code-point order of their paths, deep below each class folder. Files that are no
+ * images (by their extension), hidden files and folders, and `__MACOSX` folders are left out; so is everything
+ * that lies beside the class folders. Symbolic links are followed. The images of a batch are decoded side by
  * side, one batch ahead of the training. Works on every tfjs backend under Node.
+ *
+ * **Formats.** sharp reads PNG, JPEG, WebP, GIF, TIFF and AVIF, tfjs-node reads PNG, JPEG, GIF and BMP. Of an
+ * animation both give the first frame. A file in a format that only the other decoder reads goes to that one
+ * if it is installed, whichever was asked for; the content of the file decides, not its extension. Where it
+ * is not installed, `imageFolder` itself throws (or skips such files with `onError: 'skip'`).
+ *
+ * **Pixels.** Both decoders turn an image upright as its EXIF orientation says, and both resize with a
+ * triangle filter whose radius grows with the shrink factor, so that shrinking does not alias; enlarging is
+ * bilinear about the middle of the image. Images of the right size and images that are enlarged along an axis
+ * come out the same to the bit. Differences between the decoders otherwise, of 255, as measured on noise and on
+ * synthetic photographs with sharp 0.35 and tfjs-node 4.22:
+ *
+ * | Files | Shrink factor | Noise: mean, max | Photographs: mean, max |
+ * | --- | --- | --- | --- |
+ * | PNG, JPEG | below 4 | 0.2, 1 | 0.2, 1 |
+ * | PNG | 4 to 32 | 0.6, 2 | 0.6, 2 |
+ * | JPEG | 4 to 32 | 2.0, 12 | 1.1, 7 |
+ *
+ * From a factor of 4 on sharp lets the JPEG library do a part of the shrinking. Only sharp converts images with
+ * another colour profile than sRGB and CMYK images by their profile.
  *
  * @param directory the folder; each sub-folder is a class
  * @param options see {@link ImageFolderOptions}; `imageSize` is required
@@ -262,8 +286,10 @@ function toTensors(
  *   `filter` and so on follow the rules of `tf.data`.
  * @throws TypeError or RangeError for wrong options
  * @throws FtpError `IMAGE_FOLDER_INVALID`: no such folder, no class folders, an empty class;
- *   `IMAGE_DECODER_NOT_FOUND`: neither sharp nor tfjs-node is installed; and while iterating,
- *   `IMAGE_UNREADABLE` naming the file (with `onError: 'throw'`)
+ *   `IMAGE_DECODER_NOT_FOUND`: no decoder is installed, or none for the format of a file, which the message
+ *   names; `IMAGE_UNREADABLE`: with `onError: 'skip'`, no image of a class can be decoded. While iterating (with
+ *   `onError: 'throw'`): `IMAGE_UNREADABLE` naming the file, or `IMAGE_DECODER_NOT_FOUND` where its content
+ *   is in another format than its extension says
  *
  * @example
  * ```ts
@@ -282,21 +308,24 @@ export async function imageFolder(
     throw new TypeError(`directory must be a string, got ${describe(directory)}`);
   const settings = checkOptions(options);
   const found = await findImageFiles(directory, settings.classNames);
-  const { name: decoder, decode } = await findDecoder(settings.decoder);
-  const reader = new PixelReader((path) => decode(path, settings.request), settings.cache);
-  let files: readonly ImageFile[] = found.files;
+  const decoder = await ImageDecoder.find(settings.decoder);
+  const reader = new PixelReader((path) => decoder.decode(path, settings.request), settings.cache);
+  let listed: readonly ImageFile[] = found.files;
   if (settings.validationSplit !== undefined && settings.subset !== undefined) {
-    files = await splitFiles(files, settings.validationSplit, settings.subset, settings.seed);
+    listed = await splitFiles(listed, settings.validationSplit, settings.subset, settings.seed);
   }
+  let files = listed;
   let skipped: { path: string; reason: string }[] = [];
   if (settings.onError === 'skip') {
-    ({ readable: files, skipped } = await partReadable(files, reader));
+    ({ readable: files, skipped } = await partReadable(listed, reader));
     if (files.length === 0) {
       throw new FtpError(
         'IMAGE_UNREADABLE',
-        `none of the ${skipped.length} images in ${directory} can be decoded`,
+        `none of the ${skipped.length} images in ${directory} can be decoded: ${skipped[0]?.reason}`,
       );
     }
+  } else {
+    await decoder.checkFormats(listed.map((file) => file.path));
   }
 
   const classes = found.classNames.length;
@@ -330,6 +359,6 @@ export async function imageFolder(
     classNames: found.classNames,
     files,
     skipped,
-    decoder,
+    decoder: decoder.name,
   });
 }

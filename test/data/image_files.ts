@@ -2,7 +2,7 @@
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
-import sharp from 'sharp';
+import sharp, { type Sharp } from 'sharp';
 
 export type Pixel = readonly number[];
 
@@ -32,3 +32,38 @@ export async function folderOf(
   }
   return { path, remove: () => rm(path, { recursive: true, force: true }) };
 }
+
+/** Whole numbers from 0 to 255 that look random and are the same every time. */
+function byteSource(): () => number {
+  let state = 1;
+  return () => {
+    state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
+    return state >>> 24;
+  };
+}
+
+/**
+ * A picture to measure decoders with. `noise`: every value random, the hardest case. `photograph`: slow changes
+ * of brightness, a sharp edge, fine stripes and a little noise.
+ */
+export function picture(kind: 'noise' | 'photograph', height: number, width: number): Sharp {
+  const random = byteSource();
+  const data = new Uint8Array(height * width * 3);
+  for (let i = 0; i < data.length; ++i) {
+    const [row, column, channel] = [Math.floor(i / 3 / width), Math.floor(i / 3) % width, i % 3];
+    const noise = random();
+    const disc = Math.hypot(row - height * 0.4, column - width * 0.6) < height * 0.25 ? 90 : 0;
+    const stripe = ((column >> 2) + (row >> 3) + channel) % 7 === 0 ? -50 : 0;
+    const slow = 60 + (80 * row) / height + 30 * Math.sin((9 * column) / width + channel);
+    const photograph = slow + disc + stripe + (noise - 128) * 0.1;
+    data[i] = kind === 'noise' ? noise : Math.min(255, Math.max(0, photograph));
+  }
+  return sharp(data, { raw: { height, width, channels: 3 } });
+}
+
+/** A one-pixel BMP, which sharp does not read: red, green and blue 250, 20, 30. */
+export const ONE_PIXEL_BMP = Buffer.from(
+  '424d3a000000000000003600000028000000010000000100000001001800000000000400000000000000000000000000000000000000' +
+    '1e14fa00',
+  'hex',
+);
