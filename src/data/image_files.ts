@@ -1,28 +1,17 @@
 /** Finds the image files of a folder whose sub-folders are classes, and splits them for validation. */
-import { readdir } from 'node:fs/promises';
+import type { Dirent } from 'node:fs';
+import { readdir, realpath, stat } from 'node:fs/promises';
 import { extname, join, resolve } from 'node:path';
 import * as tfdata from '@tensorflow/tfjs-data';
 import { FtpError } from '../errors.js';
 import { describe } from '../validate.js';
+import { IMAGE_EXTENSIONS } from './decode.js';
 
 /** One image file and the position of its class in `classNames`. */
 export interface ImageFile {
   readonly path: string;
   readonly label: number;
 }
-
-/** Extensions that are taken for images, in lower case. Other files are ignored. */
-export const IMAGE_EXTENSIONS: readonly string[] = [
-  '.png',
-  '.jpg',
-  '.jpeg',
-  '.webp',
-  '.gif',
-  '.bmp',
-  '.tif',
-  '.tiff',
-  '.avif',
-];
 
 async function list(directory: string) {
   try {
@@ -42,24 +31,52 @@ function inOrder(names: string[]): string[] {
   return names.sort((a, b) => (a < b ? -1 : a > b ? 1 : 0));
 }
 
-/** Image files anywhere below a folder, in order of their paths. Hidden files and folders are left out. */
-async function imagesBelow(directory: string): Promise<string[]> {
+/** Folders that hold no data of the user: hidden ones, and what macOS adds to archives. */
+function isHidden(name: string): boolean {
+  return name.startsWith('.') || name === '__MACOSX';
+}
+
+/** What an entry of a folder is, with symbolic links followed. */
+async function kindOf(path: string, entry: Dirent): Promise<'folder' | 'file' | 'dangling link' | 'other'> {
+  let found: Pick<Dirent, 'isDirectory' | 'isFile'> = entry;
+  if (entry.isSymbolicLink()) {
+    try {
+      found = await stat(path);
+    } catch {
+      return 'dangling link';
+    }
+  }
+  return found.isDirectory() ? 'folder' : found.isFile() ? 'file' : 'other';
+}
+
+/**
+ * Image files anywhere below a folder, in order of their paths. A dangling link with the name of an image
+ * counts as one, so that a missing image is reported and not lost.
+ *
+ * @param above real paths of the folders above, which a link may lead back to
+ */
+async function imagesBelow(directory: string, above: readonly string[]): Promise<string[]> {
   const entries = await list(directory);
+  const here = await realpath(directory);
+  if (above.includes(here)) return [];
   const byName = new Map(entries.map((entry) => [entry.name, entry]));
   const found: string[] = [];
   for (const name of inOrder([...byName.keys()])) {
-    if (name.startsWith('.')) continue;
+    if (isHidden(name)) continue;
     const path = join(directory, name);
-    if (byName.get(name)?.isDirectory()) found.push(...(await imagesBelow(path)));
-    else if (IMAGE_EXTENSIONS.includes(extname(name).toLowerCase())) found.push(path);
+    const kind = await kindOf(path, byName.get(name) as Dirent);
+    if (kind === 'folder') found.push(...(await imagesBelow(path, [...above, here])));
+    else if (kind !== 'other' && IMAGE_EXTENSIONS.includes(extname(name).toLowerCase())) found.push(path);
   }
   return found;
 }
 
 /**
- * Lists the images of every class.
+ * Lists the images of every class. Links to folders are folders, links to files are files, and what lies
+ * beside the class folders is ignored.
  *
- * @param classNames sub-folders to take, in the order of their labels; undefined takes all, sorted by name
+ * @param classNames sub-folders to take, in the order of their labels; undefined takes all but hidden ones and
+ *   `__MACOSX`, sorted by name
  * @returns class names, and the files class by class
  * @throws FtpError `IMAGE_FOLDER_INVALID` if the folder cannot be read, has no class sub-folders, lacks one
  *   of `classNames`, or a class holds no image
@@ -69,18 +86,18 @@ export async function findImageFiles(
   classNames?: readonly string[],
 ): Promise<{ classNames: string[]; files: ImageFile[] }> {
   const root = resolve(directory);
-  const present = inOrder(
-    (await list(root))
-      .filter((entry) => !entry.name.startsWith('.') && (entry.isDirectory() || entry.isSymbolicLink()))
-      .map((entry) => entry.name),
-  );
+  const folders: string[] = [];
+  for (const entry of await list(root)) {
+    if ((await kindOf(join(root, entry.name), entry)) === 'folder') folders.push(entry.name);
+  }
+  const present = inOrder(folders.filter((name) => !isHidden(name)));
   if (present.length === 0) {
     throw new FtpError(
       'IMAGE_FOLDER_INVALID',
       `${root} has no sub-folders; put the images of each class in a sub-folder of its own, such as ${join(root, 'cat', '1.png')}`,
     );
   }
-  const missing = classNames?.filter((name) => !present.includes(name)) ?? [];
+  const missing = classNames?.filter((name) => !folders.includes(name)) ?? [];
   if (missing.length > 0) {
     throw new FtpError(
       'IMAGE_FOLDER_INVALID',
@@ -88,13 +105,14 @@ export async function findImageFiles(
     );
   }
   const names = classNames === undefined ? present : [...classNames];
+  const above = [await realpath(root)];
   const files: ImageFile[] = [];
   for (const [label, name] of names.entries()) {
-    const paths = await imagesBelow(join(root, name));
+    const paths = await imagesBelow(join(root, name), above);
     if (paths.length === 0) {
       throw new FtpError(
         'IMAGE_FOLDER_INVALID',
-        `the class folder ${join(root, name)} holds no image (${IMAGE_EXTENSIONS.join(' ')})`,
+        `the class folder ${join(root, name)} holds no image (${IMAGE_EXTENSIONS.join(' ')}); if it is no class, name the folders that are with the option classNames`,
       );
     }
     files.push(...paths.map((path) => ({ path, label })));

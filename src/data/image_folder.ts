@@ -249,6 +249,26 @@ function toTensors(
   return { xs, ys: tf.tensor(hot, [...batch, classes]) };
 }
 
+/** Checks that every class still has an image. */
+function checkNoneEmptied(
+  classNames: readonly string[],
+  before: readonly ImageFile[],
+  after: readonly ImageFile[],
+  skipped: readonly { path: string; reason: string }[],
+): void {
+  const had = new Set(before.map((file) => file.label));
+  const has = new Set(after.map((file) => file.label));
+  const emptied = [...had].filter((label) => !has.has(label));
+  if (emptied.length === 0) return;
+  const first = before.find((file) => file.label === emptied[0]) as ImageFile;
+  const reason = skipped.find(({ path }) => path === first.path)?.reason;
+  const names = emptied.map((label) => classNames[label]).join(', ');
+  throw new FtpError(
+    'IMAGE_UNREADABLE',
+    `onError 'skip' leaves no image of the ${emptied.length === 1 ? 'class' : 'classes'} ${names}: ${reason}; mend the files, or leave such a class out with the option classNames`,
+  );
+}
+
 /**
  * Makes a dataset of the images in a folder whose sub-folders are the classes.
  *
@@ -324,6 +344,7 @@ export async function imageFolder(
         `none of the ${skipped.length} images in ${directory} can be decoded: ${skipped[0]?.reason}`,
       );
     }
+    checkNoneEmptied(found.classNames, listed, files, skipped);
   } else {
     await decoder.checkFormats(listed.map((file) => file.path));
   }

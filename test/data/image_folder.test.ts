@@ -1,10 +1,10 @@
-import { writeFile } from 'node:fs/promises';
+import { rm, symlink, writeFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import * as tf from '@tensorflow/tfjs';
 import sharp from 'sharp';
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { type ImageFolderDataset, type ImageFolderOptions, imageFolder } from '../../src/data/index.js';
-import { folderOf, png, solid } from './image_files.js';
+import { folderOf, ONE_PIXEL_BMP, png, solid } from './image_files.js';
 
 const removals: (() => Promise<void>)[] = [];
 
@@ -279,6 +279,80 @@ describe('memory', () => {
   });
 });
 
+describe('links and other entries', () => {
+  const image = solid([5, 0, 0], 2, 2);
+
+  it('ignores whatever lies beside the class folders', async () => {
+    const path = await folder({
+      'a/1.png': await image,
+      '.hidden/1.png': await image,
+      '__MACOSX/._1.png': '',
+      '__MACOSX/a/1.png': await image,
+      'stray.png': await image,
+      'notes.txt': '',
+    });
+    await symlink(join(path, 'stray.png'), join(path, 'link.png'));
+    await symlink(join(path, 'nowhere'), join(path, 'dangling'));
+    const dataset = await imageFolder(path, bytes);
+    expect(dataset.classNames).toEqual(['a']);
+    expect(dataset.files.map((file) => file.path)).toEqual([join(path, 'a', '1.png')]);
+  });
+
+  it('ignores __MACOSX inside a class, and takes it as a class where it is named', async () => {
+    const path = await folder({
+      'a/1.png': await image,
+      'a/__MACOSX/1.png': await image,
+      '__MACOSX/2.png': await image,
+    });
+    expect((await imageFolder(path, bytes)).files).toHaveLength(1);
+    const named = await imageFolder(path, { ...bytes, classNames: ['__MACOSX', 'a'] });
+    expect(named.files.map((file) => basename(file.path))).toEqual(['2.png', '1.png']);
+  });
+
+  it('says that a flat folder has no sub-folders, links or not', async () => {
+    const path = await folder({ '1.png': await image });
+    await symlink(join(path, '1.png'), join(path, '2.png'));
+    await symlink(join(path, 'nowhere'), join(path, '3.png'));
+    await expect(imageFolder(path, bytes)).rejects.toThrow(/has no sub-folders/);
+  });
+
+  it('follows links to class folders, to folders inside and to images', async () => {
+    const elsewhere = await folder({ 'one/1.png': await image, 'two/2.png': await image, 'three.png': '' });
+    await writeFile(join(elsewhere, 'three.png'), await image);
+    const path = await folder({ 'b/': '' });
+    await symlink(join(elsewhere, 'one'), join(path, 'a'), 'dir');
+    await symlink(join(elsewhere, 'two'), join(path, 'b', 'deep.png'));
+    await symlink(join(elsewhere, 'three.png'), join(path, 'b', 'x.png'));
+    const dataset = await imageFolder(path, { ...bytes, shuffle: false });
+    expect(dataset.files).toEqual([
+      { path: join(path, 'a', '1.png'), label: 0 },
+      { path: join(path, 'b', 'deep.png', '2.png'), label: 1 },
+      { path: join(path, 'b', 'x.png'), label: 1 },
+    ]);
+    expect(await numbersOf(dataset)).toEqual([5, 5, 5]);
+  });
+
+  it('ends where a link leads back to a folder above', async () => {
+    const path = await folder({ 'a/1.png': await image });
+    await symlink(join(path, 'a'), join(path, 'a', 'again'));
+    await symlink(path, join(path, 'a', 'root'));
+    expect((await imageFolder(path, bytes)).files).toHaveLength(1);
+  });
+
+  it('reports an image whose link is dangling', async () => {
+    const path = await folder({ 'a/1.png': await image });
+    await symlink(join(path, 'nowhere.png'), join(path, 'a', '2.png'));
+    const message = expect.stringContaining(join('a', '2.png'));
+    await expect(drain(await imageFolder(path, bytes))).rejects.toMatchObject({
+      code: 'IMAGE_UNREADABLE',
+      message,
+    });
+    expect((await imageFolder(path, { ...bytes, onError: 'skip' })).skipped).toMatchObject([
+      { reason: message },
+    ]);
+  });
+});
+
 describe('errors', () => {
   const unreadable = 'this is no image';
 
@@ -310,7 +384,42 @@ describe('errors', () => {
 
   it('refuses a folder in which nothing can be decoded', async () => {
     const path = await folder({ 'a/1.png': unreadable });
-    await expect(imageFolder(path, { ...bytes, onError: 'skip' })).rejects.toThrow(/none of the 1 images in/);
+    await expect(imageFolder(path, { ...bytes, onError: 'skip' })).rejects.toThrow(
+      /none of the 1 images in .* can be decoded: .*1\.png/,
+    );
+  });
+
+  it('refuses a class that loses all its images to skip, before any training', async () => {
+    const path = await numbered(['a', 'b', 'c'], 2);
+    for (const name of ['00.png', '01.png']) await writeFile(join(path, 'b', name), unreadable);
+    await expect(imageFolder(path, { ...bytes, onError: 'skip' })).rejects.toMatchObject({
+      code: 'IMAGE_UNREADABLE',
+      message: expect.stringMatching(/leaves no image of the class b: .*00\.png.* classNames$/),
+    });
+    const rest = await imageFolder(path, { ...bytes, onError: 'skip', classNames: ['a', 'c'] });
+    expect(rest.files).toHaveLength(4);
+  });
+
+  it('takes no offence at a class with a single image, which the validation side lacks', async () => {
+    const path = await numbered(['a', 'b'], 2);
+    await rm(join(path, 'b', '01.png'));
+    const side = { ...bytes, onError: 'skip', validationSplit: 0.5, subset: 'validation' } as const;
+    expect((await imageFolder(path, side)).files.map((file) => file.label)).toEqual([0]);
+  });
+
+  it('ends fitDataset with the name of the file', async () => {
+    const path = await numbered(['a', 'b'], 4);
+    await writeFile(join(path, 'b', '02.png'), unreadable);
+    const dataset = await imageFolder(path, { ...bytes, batchSize: 2, shuffle: false });
+    const model = tf.sequential({
+      layers: [tf.layers.flatten({ inputShape: [2, 2, 3] }), tf.layers.dense({ units: 2 })],
+    });
+    model.compile({ optimizer: 'sgd', loss: 'meanSquaredError' });
+    await expect(model.fitDataset(dataset, { epochs: 1, verbose: 0 })).rejects.toMatchObject({
+      code: 'IMAGE_UNREADABLE',
+      message: expect.stringContaining(join('b', '02.png')),
+    });
+    model.dispose();
   });
 
   it('says what is wrong with a folder', async () => {
@@ -327,7 +436,7 @@ describe('errors', () => {
     await expect(imageFolder(flat, bytes)).rejects.toMatchObject({ code, message: /has no sub-folders/ });
     await expect(imageFolder(hollow, bytes)).rejects.toMatchObject({
       code,
-      message: /class folder .*b holds no image/,
+      message: /class folder .*b holds no image .*classNames/,
     });
     await expect(imageFolder(hollow, { ...bytes, classNames: ['a', 'z'] })).rejects.toMatchObject({
       code,
@@ -375,49 +484,52 @@ const tfjsNode = await import('@tensorflow/tfjs-node').then(
 );
 
 describe.skipIf(!tfjsNode)('tfjs-node as the decoder (skipped where tfjs-node cannot be loaded)', () => {
-  beforeAll(() => tf.setBackend('tensorflow'));
+  beforeEach(() => tf.setBackend('tensorflow'));
   afterAll(() => tf.setBackend('cpu'));
 
-  it('reads PNG of every channel count, JPEG, GIF and BMP like sharp does', async () => {
-    const colour = await png([
-      [
-        [250, 20, 30],
-        [250, 20, 30],
-      ],
-      [
-        [250, 20, 30],
-        [250, 20, 30],
-      ],
-    ]);
-    const bmp = Buffer.concat([
-      Buffer.from(
-        '424d3a000000000000003600000028000000010000000100000001001800000000000400000000000000000000000000000000000000',
-        'hex',
-      ),
-      Buffer.from([30, 20, 250, 0]),
-    ]);
-    const path = await folder({
-      'a/1.png': await solid([80], 2, 2),
-      'a/2.png': await solid([0, 0, 200, 0], 2, 2),
-      'a/3.png': colour,
-      'a/4.jpg': await sharp(colour).jpeg({ quality: 100, chromaSubsampling: '4:4:4' }).toBuffer(),
-      'a/5.gif': await sharp(colour).gif().toBuffer(),
-      'a/6.bmp': bmp,
-    });
-    const dataset = await imageFolder(path, { ...bytes, imageSize: 2, decoder: 'tfjs-node', shuffle: false });
-    expect(dataset.decoder).toBe('tfjs-node');
-    const before = tf.memory().numTensors;
-    const [batch] = await drain(dataset);
-    expect(tf.memory().numTensors).toBe(before);
-    const red = [250, 20, 30];
-    const firstPixels = Array.from({ length: 6 }, (_, i) => batch?.xs.slice(i * 12, i * 12 + 3));
-    expect(firstPixels.slice(0, 3)).toEqual([[80, 80, 80], [255, 255, 255], red]);
-    for (const lossy of firstPixels.slice(3)) {
-      lossy?.forEach((value, channel) => {
-        expect(Math.abs(value - (red[channel] as number))).toBeLessThanOrEqual(6);
+  it.each(['cpu', 'tensorflow'])(
+    'reads PNG of every channel count, JPEG, GIF and BMP on the backend %s',
+    async (backend) => {
+      await tf.setBackend(backend);
+      const colour = await png([
+        [
+          [250, 20, 30],
+          [250, 20, 30],
+        ],
+        [
+          [250, 20, 30],
+          [250, 20, 30],
+        ],
+      ]);
+      const path = await folder({
+        'a/1.png': await solid([80], 2, 2),
+        'a/2.png': await solid([0, 0, 200, 0], 2, 2),
+        'a/3.png': colour,
+        'a/4.jpg': await sharp(colour).jpeg({ quality: 100, chromaSubsampling: '4:4:4' }).toBuffer(),
+        'a/5.gif': await sharp(colour).gif().toBuffer(),
+        'a/6.bmp': ONE_PIXEL_BMP,
       });
-    }
-  });
+      const dataset = await imageFolder(path, {
+        ...bytes,
+        imageSize: 2,
+        decoder: 'tfjs-node',
+        shuffle: false,
+      });
+      expect(dataset.decoder).toBe('tfjs-node');
+      const before = tf.memory().numTensors;
+      const [batch] = await drain(dataset);
+      expect(tf.memory().numTensors).toBe(before);
+      expect(tf.getBackend()).toBe(backend);
+      const red = [250, 20, 30];
+      const firstPixels = Array.from({ length: 6 }, (_, i) => batch?.xs.slice(i * 12, i * 12 + 3));
+      expect(firstPixels.slice(0, 3)).toEqual([[80, 80, 80], [255, 255, 255], red]);
+      for (const lossy of firstPixels.slice(3)) {
+        lossy?.forEach((value, channel) => {
+          expect(Math.abs(value - (red[channel] as number))).toBeLessThanOrEqual(6);
+        });
+      }
+    },
+  );
 
   it('crops with cover and names what it cannot read', async () => {
     const row = [0, 0, 0, 0, 255, 255, 255, 255].map((value) => [value, value, value]);
