@@ -187,7 +187,9 @@ packageTest('the doctor names the prebuild, and says that there is no GPU', asyn
   expect(report.addon.cuda?.available).toBe(false);
   expect(text).toContain('none (nvidia-smi shows no NVIDIA GPU)');
   expect(text).toMatch(
-    prebuilt.cuda ? /CUDA kernels \(runtime [\d.]+, no driver\) cannot run: / : /built without CUDA kernels/,
+    prebuilt.cuda
+      ? /CUDA kernels \(runtime [\d.]+\) cannot run: no NVIDIA driver/
+      : /built without CUDA kernels/,
   );
 });
 
