@@ -1,65 +1,105 @@
 // Install script of the published package: a prebuilt addon that loads is all it wants; else it tries to build one;
-// with CUDA kernels where nvcc is found; else it says that the reference implementation will be used. It never fails an
-// installation.
-import { createRequire } from 'node:module';
+// else it says that the reference implementation will be used. CUDA kernels are compiled where there are nvcc and an
+// NVIDIA driver, or where TFJS_FTP_CUDA=ON asks for them. An installation fails for one reason alone: a TFJS_FTP_CUDA
+// that means nothing.
 import { fileURLToPath } from 'node:url';
 import { tail } from './lib/child.mjs';
+import { examineAddon } from './lib/examine_addon.mjs';
 import { BUILD_TOOLS_ADVICE, missingBuildTool, nodeGypRebuild } from './lib/node_gyp.mjs';
-import { chooseCuda } from './lib/nvcc.mjs';
-import { reporter } from './lib/report.mjs';
+import { chooseCuda, cudaSetting } from './lib/nvcc.mjs';
+import { reporter, reportFailure, SetupError, seconds } from './lib/report.mjs';
+import { elapsedLines, openTerminal } from './lib/terminal.mjs';
 
+const PREFIX = 'tfjs-ftp';
 const root = fileURLToPath(new URL('..', import.meta.url));
-const loadAddon = createRequire(import.meta.url)('../load_addon.cjs');
-const say = reporter('tfjs-ftp');
+const terminal = openTerminal(process.env);
+const print = reporter(PREFIX);
 const platform = `${process.platform}-${process.arch}`;
 
-/** npm's setting build_from_source is `true` or `tfjs-ftp`: a build on this machine even where a prebuild loads. */
-function buildAsked() {
-  return ['true', 'tfjs-ftp'].includes(process.env.npm_config_build_from_source);
+/** To the log that npm keeps for itself, and to the user. */
+function say(text) {
+  for (const line of text.split('\n')) {
+    print(line);
+    terminal?.(`${PREFIX}: ${line}`);
+  }
 }
 
-function notice(reason, advice) {
-  const { path: other } = loadAddon(root);
+/** Why an addon is to be built though one may be there already; null: that one will do. */
+function whyAsked(present) {
+  if (['true', 'tfjs-ftp'].includes(process.env.npm_config_build_from_source)) return 'as asked for';
+  if (cudaSetting(process.env) === 'ON' && present.path && !present.cuda) {
+    return 'TFJS_FTP_CUDA is ON, and the one that is there has no CUDA kernels';
+  }
+  return null;
+}
+
+async function notice(reason, advice) {
+  const { path: other } = await examineAddon(root);
   say(`${other ? 'not built' : 'no native addon'}: ${reason}`);
   const reference = 'The reference implementation (tfjs ops) will be used: same numbers, slower steps.';
-  say(other ? `The prebuilt one will be used: ${other}` : reference);
-  for (const line of advice.split('\n')) say(line);
+  say(other ? `The one that is there will be used: ${other}` : reference);
+  if (advice) say(advice);
   say('Then: npm rebuild tfjs-ftp. `npx tfjs-ftp doctor` shows what is in use.');
+}
+
+/** One build; `cuda`: with CUDA kernels. Tells the user that it goes on. */
+function compile(cuda) {
+  const tick = terminal === null ? undefined : elapsedLines(terminal, `${PREFIX}: still compiling`);
+  const env = cuda ? process.env : { ...process.env, TFJS_FTP_CUDA: 'OFF' };
+  return nodeGypRebuild(root, { env, onProgress: tick });
 }
 
 /** Builds with CUDA kernels if they can be had; a build that fails with them is tried without, unless TFJS_FTP_CUDA=ON. */
 async function build() {
-  const { toolkit, reason } = chooseCuda(process.env);
+  const { toolkit, reason } = chooseCuda(process.env, { needsDriver: true });
   const without = `without CUDA kernels: ${reason}. A GPU will not be used; everything else works.`;
-  say(toolkit ? `with CUDA kernels (CUDA ${toolkit.version}): takes some minutes` : without);
-  const result = await nodeGypRebuild(root);
-  if (result.code === 0 || result.stopped || toolkit === null || process.env.TFJS_FTP_CUDA === 'ON') {
+  say(
+    toolkit
+      ? `with CUDA kernels (CUDA ${toolkit.version}), which takes some minutes; TFJS_FTP_CUDA=OFF leaves them out`
+      : `${without} It takes about a minute`,
+  );
+  const result = await compile(toolkit !== null);
+  if (result.code === 0 || result.stopped || toolkit === null || cudaSetting(process.env) === 'ON') {
     return result;
   }
   say(`building it with CUDA kernels failed, once more without them\n${tail(result.output)}`);
-  return nodeGypRebuild(root, { env: { ...process.env, TFJS_FTP_CUDA: 'OFF' } });
+  return compile(false);
 }
 
 async function main() {
-  if (!buildAsked() && loadAddon(root).addon) return;
+  const present = await examineAddon(root);
+  const asked = whyAsked(present);
+  if (asked === null && present.path) return;
+  // From here on the package's own addon counts, whatever else the environment names.
+  delete process.env.TFJS_FTP_ADDON;
   const missing = await missingBuildTool();
   if (missing) {
-    notice(
-      `${buildAsked() ? 'it is to be built' : `there is no prebuilt one for ${platform}`}, and ${missing} was not found`,
+    await notice(
+      `${asked ? 'it is to be built' : `there is no prebuilt one for ${platform}`}, and ${missing} was not found`,
       BUILD_TOOLS_ADVICE,
     );
     return;
   }
-  say(`building the native addon (${buildAsked() ? 'as asked for' : `no prebuilt one for ${platform}`})`);
+  say(`building the native addon (${asked ?? `no prebuilt one for ${platform}`})`);
+  const start = performance.now();
   const { code, output, stopped } = await build();
   if (code !== 0) {
-    notice(`building it failed${stopped ? `: ${stopped}` : ''}\n${tail(output)}`, BUILD_TOOLS_ADVICE);
+    await notice(`building it failed${stopped ? `: ${stopped}` : ''}\n${tail(output)}`, BUILD_TOOLS_ADVICE);
     return;
   }
-  const result = loadAddon(root);
-  if (result.addon) {
-    say(`built ${result.path}, ${result.addon.buildInfo().cuda ? 'with' : 'without'} CUDA kernels`);
-  } else notice(`the one that was built does not load: ${result.error.message}`, 'Please report this.');
+  const result = await examineAddon(root);
+  if (result.path) {
+    const kernels = result.cuda ? 'with' : 'without';
+    say(`built ${result.path}, ${kernels} CUDA kernels, in ${seconds(start)}`);
+  } else await notice(`the one that was built does not load: ${result.problem}`, 'Please report this.');
 }
 
-main().catch((error) => notice(error.message, error.advice ?? BUILD_TOOLS_ADVICE));
+try {
+  cudaSetting(process.env);
+} catch (error) {
+  reportFailure(PREFIX, error);
+  process.exit(1);
+}
+main().catch((error) =>
+  notice(error.message, error.advice ?? (error instanceof SetupError ? '' : BUILD_TOOLS_ADVICE)),
+);

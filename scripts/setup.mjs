@@ -15,6 +15,7 @@ import {
   root,
 } from './lib/build_steps.mjs';
 import { buildNativeTests } from './lib/native_tests.mjs';
+import { cudaSetting } from './lib/nvcc.mjs';
 import { reporter, reportFailure, SetupError } from './lib/report.mjs';
 import { setupTensorflow } from './setup_tensorflow.mjs';
 
@@ -46,6 +47,7 @@ async function main() {
   if (unknown) throw new SetupError(`--only must be one of ${known.join(', ')}, got ${unknown}`);
   const say = reporter(PREFIX);
   const options = { force: values.force ?? false };
+  cudaSetting(process.env);
   checkDependencies();
   if (steps.includes('addon')) await buildAddon(say, options);
   if (steps.includes('typescript')) await buildTypeScript(say, options);

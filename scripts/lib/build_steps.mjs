@@ -5,6 +5,7 @@ import os from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { run, tail } from './child.mjs';
+import { examineAddon } from './examine_addon.mjs';
 import { inputsDigest, isFresh, listFiles, writeRecord } from './freshness.mjs';
 import { BUILD_TOOLS_ADVICE, missingBuildTool, nodeGypRebuild } from './node_gyp.mjs';
 import { SetupError, seconds } from './report.mjs';
@@ -29,22 +30,6 @@ export function checkDependencies() {
   if (missing.length > 0) {
     throw new SetupError(`node_modules lacks ${missing.join(', ')}`, 'Run this first: npm ci');
   }
-}
-
-/**
- * Loads the addon in a process of its own, so that a broken one cannot harm this one.
- * @returns {Promise<{problem: string | null, cuda: boolean}>} why it does not load, or null; has it CUDA kernels?
- */
-async function examineAddon() {
-  const script = `
-    const {addon, error} = require('./load_addon.cjs')();
-    if (!addon) { console.log(error.message); process.exit(1); }
-    console.log(addon.buildInfo().cuda ? 'cuda' : 'cpu');`;
-  const env = { ...process.env };
-  delete env.TFJS_FTP_ADDON;
-  const { code, output } = await run(process.execPath, ['-e', script], { cwd: root, env, timeout: 60_000 });
-  const problem = code === 0 ? null : output.trim() || `loading it ended with code ${code}`;
-  return { problem, cuda: output.trim() === 'cuda' };
 }
 
 /**
@@ -75,7 +60,8 @@ export async function buildAddon(say, { force = false } = {}) {
       `the addon could not be built with ${tool}${stopped ? `: ${stopped}` : ''}\n${tail(output, 40)}`,
     );
   }
-  const { problem, cuda } = await examineAddon();
+  const { TFJS_FTP_ADDON: _, ...env } = process.env;
+  const { problem, cuda } = await examineAddon(root, env);
   if (problem) throw new SetupError(`the addon was built but does not load: ${problem}`);
   writeRecord(record, digest);
   say(

@@ -67,14 +67,22 @@ export function nodeHeaders() {
  * @param {string[]} [options.from] where else to find node-gyp
  * @param {Record<string, string>} [options.variables] gyp variables
  * @param {NodeJS.ProcessEnv} [options.env]
+ * @param {() => void} [options.onProgress] called every few seconds
  * @returns the result of run(); of the output of a failed compilation only the compiler's and make's own lines
  */
-export async function nodeGypRebuild(directory, { from, variables = {}, env = process.env } = {}) {
+export async function nodeGypRebuild(
+  directory,
+  { from, variables = {}, env = process.env, onProgress } = {},
+) {
   const definitions = Object.entries(variables).map(([name, value]) => `-D${name}=${value}`);
   const headers = nodeHeaders();
   const args = [findNodeGyp(from), 'rebuild', ...(headers ? [`--nodedir=${headers}`] : [])];
   if (definitions.length > 0) args.push('--', ...definitions);
-  const result = await run(process.execPath, args, { cwd: directory, env: { JOBS: 'max', ...env } });
+  const result = await run(process.execPath, args, {
+    cwd: directory,
+    env: { JOBS: 'max', ...env },
+    onProgress,
+  });
   const lines = result.output.split('\n').filter((line) => !line.startsWith('gyp '));
   const output = lines.some((line) => /error|\*\*\*/i.test(line)) ? lines.join('\n') : result.output;
   return { ...result, output };

@@ -5,6 +5,7 @@ import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { findNvidiaDriver } from './nvidia_driver.mjs';
 import { SetupError } from './report.mjs';
 import { compareVersions } from './versions.mjs';
 
@@ -65,18 +66,32 @@ function findToolkit(env) {
 }
 
 /**
- * The toolkit that a build uses, or why it goes without: TFJS_FTP_CUDA is AUTO (the default: with CUDA where there is an
- * nvcc), ON or OFF. The toolkit compiles for this machine's architecture and under Linux alone.
+ * What TFJS_FTP_CUDA says: AUTO (the default), ON or OFF.
+ * @throws {SetupError} where it says anything else
+ */
+export function cudaSetting(env) {
+  const setting = env.TFJS_FTP_CUDA || 'AUTO';
+  if (SETTINGS.includes(setting)) return setting;
+  throw new SetupError(`TFJS_FTP_CUDA must be ${SETTINGS.join(', ')}, got '${setting}'`);
+}
+
+/**
+ * The toolkit that a build uses, or why it goes without. TFJS_FTP_CUDA=AUTO: with CUDA where there is an nvcc. The
+ * toolkit compiles for this machine's architecture and under Linux alone.
  * @param {NodeJS.ProcessEnv} env
- * @param {{arch?: string, platform?: string}} [target] of the addon, in Node's words
+ * @param {object} [target]
+ * @param {string} [target.arch] of the addon, in Node's words
+ * @param {string} [target.platform]
+ * @param {boolean} [target.needsDriver] AUTO goes without CUDA where there is no NVIDIA driver: the addon is for this
+ *   machine alone. A clone and a prebuild compile the kernels all the same.
  * @returns {{toolkit: Toolkit, reason: null} | {toolkit: null, reason: string}}
  * @throws {SetupError} a setting that is none of these; ON where it cannot be had
  */
-export function chooseCuda(env, { arch = process.arch, platform = process.platform } = {}) {
-  const setting = env.TFJS_FTP_CUDA || 'AUTO';
-  if (!SETTINGS.includes(setting)) {
-    throw new SetupError(`TFJS_FTP_CUDA must be ${SETTINGS.join(', ')}, got '${setting}'`);
-  }
+export function chooseCuda(
+  env,
+  { arch = process.arch, platform = process.platform, needsDriver = false } = {},
+) {
+  const setting = cudaSetting(env);
   if (setting === 'OFF') return { toolkit: null, reason: 'TFJS_FTP_CUDA is OFF' };
   const without = (reason, advice) => {
     if (setting === 'ON') throw new SetupError(`TFJS_FTP_CUDA is ON, but ${reason}`, advice);
@@ -84,6 +99,9 @@ export function chooseCuda(env, { arch = process.arch, platform = process.platfo
   };
   if (platform !== 'linux') return without('this build has CUDA kernels under Linux only');
   if (arch !== process.arch) return without(`nvcc is not used to build for ${arch} on ${process.arch}`);
+  if (setting === 'AUTO' && needsDriver && findNvidiaDriver(env) === null) {
+    return without('there is no NVIDIA driver here (TFJS_FTP_CUDA=ON compiles them all the same)');
+  }
   const toolkit = findToolkit(env);
   if (toolkit === null)
     return without('no nvcc was found', 'Put nvcc on the PATH, or its folder into CUDA_HOME.');

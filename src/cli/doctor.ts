@@ -2,33 +2,30 @@
 
 import { execFile } from 'node:child_process';
 import fs from 'node:fs';
-import { createRequire } from 'node:module';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
+import { missingBuildTool } from '../../scripts/lib/node_gyp.mjs';
 import type { CudaInfo, NativeBuildInfo } from '../native.js';
-import { findNative } from '../native.js';
-import type { TfjsNodeProbe } from './probe.js';
+import { findNative, requireNative } from '../native.js';
+import { CORE, describePackage, findPackage, findTfjsCore, type PackageCopy } from './packages.js';
+import type { BackendsProbe, Choice, TfjsNodeProbe } from './probe.js';
 
 const execFileAsync = promisify(execFile);
 const ownRoot = fileURLToPath(new URL('../..', import.meta.url));
 const probeScript = fileURLToPath(new URL('./probe.js', import.meta.url));
+const inClone = fs.existsSync(path.join(ownRoot, 'CMakeLists.txt'));
 
-/** Packages that carry, or lead to, a copy of tfjs-core. */
-const TFJS_PACKAGES = [
-  '@tensorflow/tfjs',
-  '@tensorflow/tfjs-layers',
-  '@tensorflow/tfjs-data',
-  '@tensorflow/tfjs-node',
-  '@tensorflow/tfjs-node-gpu',
-  '@tensorflow/tfjs-backend-cpu',
-  '@tensorflow/tfjs-backend-wasm',
-];
+/** Builds the addon. An installation may have been told to run no install scripts. */
+const REBUILD = inClone
+  ? 'npm run build:addon'
+  : `npm rebuild tfjs-ftp${process.env.npm_config_ignore_scripts === 'true' ? ' --ignore-scripts=false' : ''}`;
 
-export interface PackageCopy {
-  version: string;
-  path: string;
-}
+/** Builds it with CUDA kernels, under Linux. */
+export const CUDA_ADVICE = `TFJS_FTP_CUDA=ON ${REBUILD} (needs nvcc)`;
+
+/** As native/op/stream_order.cc, which reads it once a GPU is used. */
+const STREAM_ORDERS = ['legacy', 'synchronize', 'events'];
 
 export interface AddonReport {
   found: boolean;
@@ -37,6 +34,8 @@ export interface AddonReport {
   build?: NativeBuildInfo;
   cuda?: CudaInfo;
   tried: Array<{ path: string; reason: string }>;
+  /** Why no step can be taken though it was found: an environment variable that it cannot use. */
+  error?: string;
 }
 
 export interface TfjsNodeReport extends PackageCopy {
@@ -45,17 +44,12 @@ export interface TfjsNodeReport extends PackageCopy {
   probe: TfjsNodeProbe;
 }
 
-export interface Choice {
-  implementation: 'tensorflow-gpu' | 'tensorflow-cpu' | 'wasm' | 'cpu' | 'reference';
-  reason: string;
-}
-
 export interface DoctorReport {
   version: string;
   node: string;
   platform: string;
   addon: AddonReport;
-  /** Every copy of tfjs-core that this project can reach; more than one is a problem. */
+  /** Every copy of tfjs-core that one process may load; more than one is a problem. */
   tfjsCore: PackageCopy[];
   tfjsNode: TfjsNodeReport[];
   gpus: Array<{ name: string; driver: string; memory: string }>;
@@ -67,80 +61,99 @@ export interface DoctorReport {
   notes: string[];
 }
 
-/** The package folder of `name` as seen from `folder`, or null. */
-function packageDirectory(name: string, folder: string): string | null {
-  for (const base of createRequire(path.join(folder, 'package.json')).resolve.paths(name) ?? []) {
-    const manifest = path.join(base, name, 'package.json');
-    if (fs.existsSync(manifest)) return path.dirname(fs.realpathSync(manifest));
-  }
-  return null;
-}
-
-function describePackage(directory: string): PackageCopy {
-  const manifest = JSON.parse(fs.readFileSync(path.join(directory, 'package.json'), 'utf8')) as {
-    version: string;
-  };
-  return { version: manifest.version, path: directory };
-}
-
-/** All copies of tfjs-core that the project, tfjs-ftp and the tfjs packages resolve to. */
-function findTfjsCore(project: string): PackageCopy[] {
-  const seen = new Set<string>();
-  const visit = [project, ownRoot];
-  const visited = new Set<string>();
-  for (let folder = visit.pop(); folder !== undefined; folder = visit.pop()) {
-    if (visited.has(folder)) continue;
-    visited.add(folder);
-    const core = packageDirectory('@tensorflow/tfjs-core', folder);
-    if (core !== null) seen.add(core);
-    for (const name of TFJS_PACKAGES) {
-      const next = packageDirectory(name, folder);
-      if (next !== null) visit.push(next);
-    }
-  }
-  return [...seen].sort().map(describePackage);
-}
+/** Packages of the backends beside tfjs-node's that run under Node and that the addon works on. */
+const BACKEND_PACKAGES = { wasm: '@tensorflow/tfjs-backend-wasm', cpu: '@tensorflow/tfjs-backend-cpu' };
+const BROWSER_BACKENDS = ['webgl', 'webgpu'];
 
 function examineAddon(): AddonReport {
-  const { addon, path: file, tried } = findNative();
-  if (addon === null) return { found: false, path: null, tried };
-  return {
-    found: true,
-    path: file,
-    version: addon.version,
-    build: addon.buildInfo(),
-    cuda: addon.cudaInfo(),
-    tried,
-  };
+  const report: AddonReport = { found: false, path: null, tried: [] };
+  try {
+    const { addon, path: file, tried } = findNative();
+    report.tried = tried;
+    if (addon === null) return report;
+    Object.assign(report, { found: true, path: file, version: addon.version });
+    report.build = addon.buildInfo();
+    report.cuda = addon.cudaInfo();
+    requireNative();
+  } catch (error) {
+    report.error = (error as Error).message;
+  }
+  return report;
 }
 
-/** What the addon's CUDA kernels find here, in one line. */
-function describeCuda(cuda: CudaInfo): string {
-  if (!cuda.built) return 'built without CUDA kernels';
-  const driver = cuda.driver ? `driver for CUDA ${cuda.driver}` : 'no driver';
-  const kernels = `CUDA kernels (runtime ${cuda.runtime}, ${driver})`;
-  if (!cuda.available) return `${kernels} cannot run: ${cuda.reason}`;
-  const devices = cuda.devices.map(({ name, capability }) => `${name} (${capability})`).join(', ');
-  return `${kernels} see ${devices}; not verified yet, TFJS_FTP_GPU=1 lets TensorFlow use them`;
-}
-
-/** Loads tfjs-node in a process of its own: a library that cannot be loaded may end its process. */
-async function probeTfjsNode(directory: string): Promise<TfjsNodeProbe> {
+/** Runs the probe; a library that cannot be loaded may end its process. Throws why there is no result. */
+async function runProbe(kind: string, argument: string): Promise<unknown> {
   const env = { TF_CPP_MIN_LOG_LEVEL: '2', ...process.env };
   try {
-    const { stdout } = await execFileAsync(process.execPath, [probeScript, directory], {
+    const { stdout } = await execFileAsync(process.execPath, [probeScript, kind, argument], {
       env,
       timeout: 120_000,
     });
-    const line = stdout.split('\n').find((text) => text.startsWith('{"loads"'));
-    if (line !== undefined) return JSON.parse(line) as TfjsNodeProbe;
-    return { loads: false, reason: 'the test process printed nothing' };
+    const line = stdout.split('\n').find((text) => text.startsWith('{"result"'));
+    if (line !== undefined) return (JSON.parse(line) as { result: unknown }).result;
   } catch (error) {
     const { stderr, message } = error as Error & { stderr?: string };
-    const reason =
-      stderr?.split('\n').find((line) => /^\w*Error: /.test(line)) ?? message.split('\n')[0] ?? '';
-    return { loads: false, reason };
+    const line = stderr?.split('\n').find((text) => /^\w*Error: /.test(text));
+    throw new Error(line ?? message.split('\n')[0]);
   }
+  throw new Error('the test process printed nothing');
+}
+
+async function probeTfjsNode(directory: string): Promise<TfjsNodeProbe> {
+  try {
+    return (await runProbe('tensorflow', directory)) as TfjsNodeProbe;
+  } catch (error) {
+    return { loads: false, reason: (error as Error).message };
+  }
+}
+
+async function findTfjsNode(project: string): Promise<TfjsNodeReport[]> {
+  const found: TfjsNodeReport[] = [];
+  for (const name of ['@tensorflow/tfjs-node', '@tensorflow/tfjs-node-gpu']) {
+    const directory = findPackage(name, project, ownRoot);
+    if (directory !== null) {
+      found.push({ name, ...describePackage(directory), probe: await probeTfjsNode(directory) });
+    }
+  }
+  return found;
+}
+
+function chooseTensorflow(installed: TfjsNodeReport[]): Choice {
+  if (installed.length === 0) {
+    return { implementation: 'none', reason: '@tensorflow/tfjs-node is not installed' };
+  }
+  const choice = installed.find(({ probe }) => probe.loads)?.probe.choice;
+  return choice ?? { implementation: 'none', reason: 'tfjs-node does not load' };
+}
+
+/** What the library chooses under each backend. */
+async function findImplementations(
+  project: string,
+  addon: AddonReport,
+  tfjsNode: TfjsNodeReport[],
+): Promise<DoctorReport['implementations']> {
+  const result: DoctorReport['implementations'] = { tensorflow: chooseTensorflow(tfjsNode) };
+  const asked: Record<string, string | null> = {};
+  for (const [backend, name] of Object.entries(BACKEND_PACKAGES)) {
+    const directory = findPackage(name, project, ownRoot);
+    result[backend] = { implementation: 'none', reason: `${name} is not installed` };
+    if (directory !== null) asked[backend] = directory;
+  }
+  for (const backend of BROWSER_BACKENDS) asked[backend] = null;
+  try {
+    Object.assign(result, (await runProbe('others', JSON.stringify(asked))) as BackendsProbe);
+  } catch (error) {
+    const { message: reason } = error as Error;
+    for (const backend of Object.keys(asked)) result[backend] = { implementation: 'none', reason };
+  }
+  if (addon.found) return result;
+  // The paths that were tried stand in the report once.
+  for (const [backend, { implementation }] of Object.entries(result)) {
+    if (implementation === 'reference' && !BROWSER_BACKENDS.includes(backend)) {
+      result[backend] = { implementation, reason: 'the addon was not found' };
+    }
+  }
+  return result;
 }
 
 async function findGpus(): Promise<DoctorReport['gpus']> {
@@ -159,57 +172,55 @@ async function findGpus(): Promise<DoctorReport['gpus']> {
   }
 }
 
-function chooseTensorflow(addon: AddonReport, installed: TfjsNodeReport[]): Choice {
-  const usable = installed.find(({ probe }) => probe.loads);
-  if (usable === undefined) {
-    const reason =
-      installed.length === 0 ? '@tensorflow/tfjs-node is not installed' : 'tfjs-node does not load';
-    return { implementation: 'reference', reason };
-  }
-  if (!addon.found) return { implementation: 'reference', reason: 'the addon was not found' };
-  const { ops, gpu } = usable.probe;
-  if (ops?.registered !== true) {
-    return { implementation: 'reference', reason: ops?.reason ?? 'the ops could not be registered' };
-  }
-  if (ops.gpu && gpu) return { implementation: 'tensorflow-gpu', reason: 'custom op with a GPU kernel' };
-  return { implementation: 'tensorflow-cpu', reason: 'custom op with a CPU kernel' };
-}
-
-function chooseImplementations(addon: AddonReport, installed: TfjsNodeReport[]): Record<string, Choice> {
-  const without: Choice = { implementation: 'reference', reason: 'the addon was not found' };
-  const direct = (implementation: 'wasm' | 'cpu'): Choice =>
-    addon.found ? { implementation, reason: "addon on the backend's own buffers" } : without;
-  const foreign: Choice = {
-    implementation: 'reference',
-    reason: 'tfjs ops: buffers are not reachable from the CPU',
-  };
-  return {
-    tensorflow: chooseTensorflow(addon, installed),
-    wasm: direct('wasm'),
-    cpu: direct('cpu'),
-    webgl: foreign,
-    webgpu: foreign,
-  };
-}
-
 /** Files that are there but could not be used. */
 function rejectedFiles({ tried }: AddonReport): AddonReport['tried'] {
   return tried.filter(({ path: file }) => fs.existsSync(file) && fs.statSync(file).isFile());
 }
 
-function findProblems({ addon, tfjsCore, tfjsNode }: Omit<DoctorReport, 'problems' | 'notes'>): string[] {
+const SLOW = 'every step runs as the slower reference implementation';
+
+async function addonProblems(addon: AddonReport, platform: string): Promise<string[]> {
+  if (addon.error !== undefined) return [addon.error];
+  const named = process.env.TFJS_FTP_ADDON;
+  if (addon.found || named === 'none') return [];
+  if (named) {
+    const reasons = addon.tried.map(({ path: file, reason }) => `the addon ${file} does not load: ${reason}`);
+    return reasons.map((reason) => `${reason}; TFJS_FTP_ADDON names it: correct that variable, or unset it`);
+  }
+  const rejected = rejectedFiles(addon);
+  if (rejected.length > 0) {
+    return rejected.map(
+      ({ path: file, reason }) => `the addon ${file} does not load: ${reason}; rebuild it: ${REBUILD}`,
+    );
+  }
+  const tool = await missingBuildTool();
+  const first =
+    tool === null ? 'build it' : `install Python 3, make and a C++17 compiler (${tool} was not found), then`;
+  return [`there is no addon for ${platform}, ${SLOW}; ${first}: ${REBUILD}`];
+}
+
+function gpuProblems({ found, cuda }: AddonReport): string[] {
+  const { TFJS_FTP_GPU: gpu, TFJS_FTP_STREAM_ORDER: order } = process.env;
   const problems: string[] = [];
-  if (!addon.found) {
-    for (const { path: file, reason } of rejectedFiles(addon)) {
-      problems.push(`the addon ${file} does not load: ${reason}; rebuild it: npm rebuild tfjs-ftp`);
-    }
+  if (order && !STREAM_ORDERS.includes(order)) {
+    problems.push(`TFJS_FTP_STREAM_ORDER must be legacy, synchronize or events, got '${order}'`);
   }
-  if (tfjsCore.length > 1) {
-    const copies = tfjsCore.map(({ version, path: where }) => `${version} in ${where}`).join(', ');
-    problems.push(`${tfjsCore.length} copies of @tensorflow/tfjs-core: ${copies}; make them one: npm dedupe`);
+  if (gpu === '1' && found && cuda?.available === false) {
+    const advice = cuda.built || process.platform !== 'linux' ? 'unset it' : CUDA_ADVICE;
+    problems.push(`TFJS_FTP_GPU is 1, but no GPU can be used: ${cuda.reason}; ${advice}`);
   }
-  if (tfjsCore.length === 0)
-    problems.push('@tensorflow/tfjs-core is not installed: npm install @tensorflow/tfjs');
+  return problems;
+}
+
+function tfjsCoreProblems(copies: PackageCopy[]): string[] {
+  if (copies.length === 0) return [`${CORE} is not installed: npm install @tensorflow/tfjs`];
+  if (copies.length === 1) return [];
+  const places = copies.map(({ version, path: where }) => `${version} in ${where}`).join(', ');
+  return [`${copies.length} copies of ${CORE}: ${places}; make them one: npm dedupe`];
+}
+
+function tfjsNodeProblems(addon: AddonReport, tfjsNode: TfjsNodeReport[]): string[] {
+  const problems: string[] = [];
   for (const { name, probe } of tfjsNode) {
     if (!probe.loads) {
       problems.push(`${name} does not load (${probe.reason}): npx tfjs-ftp setup-tensorflow`);
@@ -221,18 +232,52 @@ function findProblems({ addon, tfjsCore, tfjsNode }: Omit<DoctorReport, 'problem
   return problems;
 }
 
+type Facts = Omit<DoctorReport, 'problems' | 'notes'>;
+
+/** Backends that are there and get nothing, or the slow path though the addon is there, where nothing above says why. */
+function backendProblems({ addon, implementations }: Facts): string[] {
+  const broken = Object.entries(implementations).filter(([backend, { implementation, reason }]) => {
+    if (BROWSER_BACKENDS.includes(backend)) return false;
+    if (implementation === 'none') return !/is not installed$|^tfjs-node does not load$/.test(reason);
+    return implementation === 'reference' && addon.found && backend !== 'tensorflow';
+  });
+  return broken.map(([backend, { implementation, reason }]) =>
+    implementation === 'none'
+      ? `under the ${backend} backend no step can be taken: ${reason}`
+      : `under the ${backend} backend ${SLOW}: ${reason}`,
+  );
+}
+
+async function findProblems(facts: Facts): Promise<string[]> {
+  const { addon, tfjsCore, tfjsNode } = facts;
+  const problems = [
+    ...(await addonProblems(addon, facts.platform)),
+    ...gpuProblems(addon),
+    ...tfjsCoreProblems(tfjsCore),
+    ...tfjsNodeProblems(addon, tfjsNode),
+  ];
+  // An unusable environment, or no tfjs-core, shows under every backend.
+  if (addon.error === undefined && tfjsCore.length > 0) problems.push(...backendProblems(facts));
+  return problems;
+}
+
 /** 4.22.0 is the last release with the calls; what comes after it has them replaced. */
 function isOlderThan423(version: string): boolean {
   const [major = 0, minor = 0] = version.split('.').map(Number);
   return major < 4 || (major === 4 && minor <= 22);
 }
 
-function findNotes({ addon, node, tfjsNode }: Pick<DoctorReport, 'addon' | 'node' | 'tfjsNode'>): string[] {
+function findNotes({ addon, node, tfjsNode, gpus }: Facts): string[] {
   const notes: string[] = [];
   if (addon.found) {
     for (const { path: file, reason } of rejectedFiles(addon)) {
       notes.push(`${file} was passed over: ${reason}`);
     }
+  } else if (process.env.TFJS_FTP_ADDON === 'none') {
+    notes.push(`TFJS_FTP_ADDON=none switches the addon off: ${SLOW}; unset it to have the addon back`);
+  }
+  if (gpus.length > 0 && addon.cuda?.built === false && process.platform === 'linux') {
+    notes.push(`there is a GPU, and the addon has no CUDA kernels; with them: ${CUDA_ADVICE}`);
   }
   const affected = tfjsNode.find(({ version }) => isOlderThan423(version));
   if (affected !== undefined && Number.parseInt(node, 10) >= 23) {
@@ -245,66 +290,17 @@ function findNotes({ addon, node, tfjsNode }: Pick<DoctorReport, 'addon' | 'node
 
 /** Examines the installation that code in `project` would use. Nothing is changed. */
 export async function examine(project: string): Promise<DoctorReport> {
-  const tfjsNode: TfjsNodeReport[] = [];
-  for (const name of ['@tensorflow/tfjs-node', '@tensorflow/tfjs-node-gpu']) {
-    const directory = packageDirectory(name, project) ?? packageDirectory(name, ownRoot);
-    if (directory !== null) {
-      tfjsNode.push({ name, ...describePackage(directory), probe: await probeTfjsNode(directory) });
-    }
-  }
   const addon = examineAddon();
-  const facts = {
+  const tfjsNode = await findTfjsNode(project);
+  const facts: Facts = {
     version: describePackage(ownRoot).version,
     node: process.versions.node,
     platform: `${process.platform}-${process.arch}`,
     addon,
-    tfjsCore: findTfjsCore(project),
+    tfjsCore: findTfjsCore(project, ownRoot),
     tfjsNode,
     gpus: await findGpus(),
-    implementations: chooseImplementations(addon, tfjsNode),
+    implementations: await findImplementations(project, addon, tfjsNode),
   };
-  return { ...facts, problems: findProblems(facts), notes: findNotes(facts) };
-}
-
-/** The report for people: one fact a line. */
-export function formatReport(report: DoctorReport): string {
-  const lines: Array<[string, string]> = [
-    ['tfjs-ftp', `${report.version} under Node ${report.node}, ${report.platform}`],
-  ];
-  const { addon } = report;
-  if (addon.found && addon.build) {
-    const { simd, threads, compiler } = addon.build;
-    lines.push(['addon', `${addon.path} (${addon.version}, ${compiler})`]);
-    lines.push(['', `SIMD ${simd}, ${threads} threads`]);
-    if (addon.cuda) lines.push(['', describeCuda(addon.cuda)]);
-  } else {
-    lines.push(['addon', 'not found; tried']);
-    for (const { path: file, reason } of addon.tried) lines.push(['', `  ${file}: ${reason.split('\n')[0]}`]);
-  }
-  for (const { version, path: where } of report.tfjsCore) lines.push(['tfjs-core', `${version} in ${where}`]);
-  if (report.tfjsNode.length === 0) lines.push(['tfjs-node', 'not installed']);
-  for (const { name, version, path: where, probe } of report.tfjsNode) {
-    lines.push([name.replace('@tensorflow/', ''), `${version} in ${where}`]);
-    lines.push([
-      '',
-      probe.loads ? `TensorFlow ${probe.tensorflow}, loads and runs an op` : `does not load: ${probe.reason}`,
-    ]);
-    if (probe.ops) {
-      const state = probe.ops.registered
-        ? `registered${probe.ops.gpu ? ', with a GPU kernel' : ''}`
-        : 'not registered';
-      lines.push(['', `ops ${state}${probe.ops.reason ? `: ${probe.ops.reason}` : ''}`]);
-    }
-  }
-  for (const { name, driver, memory } of report.gpus)
-    lines.push(['GPU', `${name}, ${memory}, driver ${driver}`]);
-  if (report.gpus.length === 0) lines.push(['GPU', 'none (nvidia-smi shows no NVIDIA GPU)']);
-  lines.push(['backends', '']);
-  for (const [backend, { implementation, reason }] of Object.entries(report.implementations)) {
-    lines.push([`  ${backend}`, `${implementation} (${reason})`]);
-  }
-  for (const note of report.notes) lines.push(['note', note]);
-  for (const problem of report.problems) lines.push(['problem', problem]);
-  if (report.problems.length === 0) lines.push(['', 'Nothing is broken.']);
-  return `${lines.map(([label, text]) => `${label.padEnd(14)}${text}`.trimEnd()).join('\n')}\n`;
+  return { ...facts, problems: await findProblems(facts), notes: findNotes(facts) };
 }

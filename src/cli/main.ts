@@ -7,7 +7,8 @@ import { createRequire } from 'node:module';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { Command } from 'commander';
-import { examine, formatReport } from './doctor.js';
+import { examine } from './doctor.js';
+import { formatReport } from './format_report.js';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 const require = createRequire(import.meta.url);
@@ -30,39 +31,18 @@ function forward(script: string, args: string[]): void {
   });
 }
 
-/**
- * What the demo needs beside the package itself: development dependencies, which installing the package leaves out.
- * Fonts and the drawing library only where no image folder is given.
- */
-function missingDemoPackages(args: readonly string[]): string[] {
-  const { devDependencies } = require('../../package.json') as { devDependencies: Record<string, string> };
-  const always = /^(@tensorflow\/tfjs(-layers)?|sharp|cli-progress|cli-table3|pure-rand|vega|vega-lite)$/;
-  const toDraw = /^(@fontsource\/.*|@napi-rs\/canvas)$/;
-  const ownImages = args.some((arg) => arg === '--data' || arg.startsWith('--data='));
-  const needed = Object.keys(devDependencies).filter(
-    (name) => always.test(name) || (!ownImages && toDraw.test(name)),
-  );
-  return needed.filter((name) => {
-    try {
-      require.resolve(`${name}/package.json`);
-      return false;
-    } catch (error) {
-      return (error as NodeJS.ErrnoException).code === 'MODULE_NOT_FOUND';
-    }
-  });
-}
-
-function runDemo(args: string[]): void {
-  const missing = missingDemoPackages(args);
-  if (missing.length > 0) {
-    process.stderr.write(
-      'tfjs-ftp: the demo needs packages that are not installed with tfjs-ftp. Install them with\n' +
-        `  npm install --no-save --ignore-scripts ${missing.join(' ')}\n`,
-    );
-    process.exitCode = 1;
+/** Runs a tool that needs development dependencies, fonts among them, which installing the package leaves out. */
+function runInClone(name: 'demo' | 'bench', args: string[]): void {
+  if (fs.existsSync(path.join(root, 'CMakeLists.txt'))) {
+    forward(`dist/tools/${name}/main.js`, args);
     return;
   }
-  forward('dist/tools/demo/main.js', args);
+  const where =
+    `tfjs-ftp: ${name} runs in a clone of the repository of tfjs-ftp, not in an installed package. In the clone:\n` +
+    `  npm ci\n  npm run ${name} -- --help\n`;
+  const asksForHelp = args.some((argument) => argument === '--help' || argument === '-h');
+  (asksForHelp ? process.stdout : process.stderr).write(where);
+  if (!asksForHelp) process.exitCode = 1;
 }
 
 async function runDoctor(options: { json?: boolean }): Promise<void> {
@@ -81,6 +61,12 @@ program
   .command('doctor')
   .description('show what was found (addon, TensorFlow, GPU) and which implementation each backend gets')
   .option('--json', 'print the report as JSON')
+  .addHelpText(
+    'after',
+    `
+Exit code 0: nothing is broken; parts that are not installed and TFJS_FTP_ADDON=none are no problem.
+Exit code 1: there is at least one problem, each with what to do. Slow steps where fast ones are possible are one.`,
+  )
   .action(runDoctor);
 
 /** A command whose arguments, --help included, belong to another script. */
@@ -98,9 +84,11 @@ function forwarding(name: string, description: string, action: (args: string[]) 
 forwarding('setup-tensorflow', 'make @tensorflow/tfjs-node run (--gpu, --force, --from-wheel FILE)', (args) =>
   forward('scripts/setup_tensorflow.mjs', args),
 );
-forwarding('demo', 'fine-tune a pre-trained model with plain AdamW and with FTP, and compare', runDemo);
-forwarding('bench', 'time the fused step against stock optimizers', (args) =>
-  forward('dist/tools/bench/main.js', args),
+forwarding('demo', 'in a clone: fine-tune with plain AdamW, with FTP and more, and compare', (args) =>
+  runInClone('demo', args),
+);
+forwarding('bench', 'in a clone: time the fused step against stock optimizers', (args) =>
+  runInClone('bench', args),
 );
 
 await program.parseAsync();

@@ -1,8 +1,10 @@
 // load_addon.cjs and scripts/install.mjs, in child processes and temporary copies of the package.
+import { spawnSync } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { programFolder, root, runNode, temporaryFolder } from './support.js';
+import { findNvidiaDriver } from '../../scripts/lib/nvidia_driver.mjs';
+import { programFolder, root, runNode, start, temporaryFolder } from './support.js';
 
 const built = path.join(root, 'build', 'Release', 'tfjs_ftp.node');
 const platformFolder = `${process.platform}-${process.arch}`;
@@ -152,6 +154,12 @@ function packageCopy(): string {
   return folder;
 }
 
+/** Why no program can be given a terminal of its own; null: it can. */
+function whyNoTerminal(): string | null {
+  const { status, stdout } = spawnSync('script', ['--version'], { encoding: 'utf8' });
+  return status === 0 && stdout.includes('util-linux') ? null : 'no script of util-linux';
+}
+
 describe('the install script', () => {
   const install = (folder: string, env: Record<string, string | undefined> = {}) =>
     runNode(['scripts/install.mjs'], { cwd: folder, env: { TFJS_FTP_ADDON: undefined, ...env } });
@@ -217,7 +225,11 @@ describe('the install script', () => {
     async () => {
       const folder = packageCopy();
       const nvcc = programFolder({ nvcc: 'echo "release 12.8, V12.8.1"' });
-      const env = { CUDACXX: path.join(nvcc, 'nvcc'), TFJS_FTP_CUDA: undefined };
+      const env = {
+        CUDACXX: path.join(nvcc, 'nvcc'),
+        TFJS_FTP_CUDA: undefined,
+        PATH: `${programFolder({ 'nvidia-smi': 'exit 0' })}:${process.env.PATH}`,
+      };
       const once = fakeBuild(folder, "process.env.TFJS_FTP_CUDA === 'OFF'");
       const { code, stdout } = await install(folder, { ...env, npm_config_node_gyp: once });
       expect(stdout).toContain('with CUDA kernels (CUDA 12.8)');
@@ -234,6 +246,99 @@ describe('the install script', () => {
     },
   );
 
+  test('an unknown TFJS_FTP_CUDA is refused, before anything is built', async () => {
+    const folder = packageCopy();
+    const { code, stdout, stderr } = await install(folder, { TFJS_FTP_CUDA: 'yes' });
+    expect(stderr).toBe("tfjs-ftp: TFJS_FTP_CUDA must be AUTO, ON, OFF, got 'yes'\n");
+    expect(stdout).toBe('');
+    expect(code).toBe(1);
+  });
+
+  test.skipIf(
+    !fs.existsSync(built) || process.platform !== 'linux' || findNvidiaDriver(process.env) !== null,
+  )(
+    'without an NVIDIA driver it compiles no CUDA kernels, unless they are asked for (Linux without a driver, needs the addon)',
+    async () => {
+      const folder = packageCopy();
+      const nvcc = programFolder({ nvcc: 'echo "release 12.8, V12.8.1"' });
+      const env = { CUDACXX: path.join(nvcc, 'nvcc'), TFJS_FTP_CUDA: undefined };
+      const off = fakeBuild(folder, "process.env.TFJS_FTP_CUDA === 'OFF'");
+      const usual = await install(folder, { ...env, npm_config_node_gyp: off });
+      expect(usual.stdout).toContain(
+        'without CUDA kernels: there is no NVIDIA driver here (TFJS_FTP_CUDA=ON',
+      );
+      expect(usual.stdout).toContain(`built ${path.join(folder, 'build', 'Release', 'tfjs_ftp.node')}`);
+
+      fs.rmSync(path.join(folder, 'build'), { recursive: true });
+      const on = fakeBuild(folder, "process.env.TFJS_FTP_CUDA === 'ON'");
+      const asked = await install(folder, { ...env, npm_config_node_gyp: on, TFJS_FTP_CUDA: 'ON' });
+      expect(asked.stdout).toContain('with CUDA kernels (CUDA 12.8)');
+      expect(asked.stdout).toContain(`built ${path.join(folder, 'build', 'Release', 'tfjs_ftp.node')}`);
+    },
+  );
+
+  test('TFJS_FTP_CUDA=ON builds anew where the addon that is there has no CUDA kernels', async () => {
+    const folder = packageCopy();
+    // An addon as far as anybody looks: which kind it is, and what a build makes of it.
+    const addon = (cuda: boolean) => `exports.version = '0'; exports.buildInfo = () => ({ cuda: ${cuda} });`;
+    writeFile(
+      folder,
+      'load_addon.cjs',
+      `const path = require('path').join(__dirname, 'build/Release/addon.cjs');
+       module.exports = () => ({ addon: require(path), path, tried: [] });`,
+    );
+    writeFile(folder, 'build/Release/addon.cjs', addon(false));
+    const nodeGyp = writeFile(
+      folder,
+      'fake_node_gyp.cjs',
+      `require('fs').writeFileSync('build/Release/addon.cjs', ${JSON.stringify(addon(true))});`,
+    );
+    const tools = programFolder({ 'g++': '', 'c++': '', make: '', nvcc: 'echo "release 12.8, V12.8.1"' });
+    const env = { npm_config_node_gyp: nodeGyp, PATH: tools, CXX: undefined, CUDACXX: undefined };
+    const usual = await install(folder, { ...env, TFJS_FTP_CUDA: undefined });
+    expect(usual).toMatchObject({ code: 0, stdout: '' });
+    if (process.platform !== 'linux') return;
+    const { stdout } = await install(folder, { ...env, TFJS_FTP_CUDA: 'ON' });
+    expect(stdout).toContain('TFJS_FTP_CUDA is ON, and the one that is there has no CUDA kernels');
+    expect(stdout).toMatch(/built \S+, with CUDA kernels/);
+    expect(await install(folder, { ...env, TFJS_FTP_CUDA: 'ON' })).toMatchObject({ code: 0, stdout: '' });
+  });
+
+  test.skipIf(whyNoTerminal() !== null)(
+    'its lines reach the terminal though npm takes its output (needs the program script of util-linux)',
+    async () => {
+      const folder = packageCopy();
+      const slow = writeFile(
+        folder,
+        'fake_node_gyp.cjs',
+        "setTimeout(() => { console.error('no such luck'); process.exit(1); }, 7000);",
+      );
+      const tools = programFolder({ 'g++': '', 'c++': '', make: '' });
+      const env = {
+        npm_config_node_gyp: slow,
+        PATH: `${tools}:${process.env.PATH}`,
+        CXX: undefined,
+        TFJS_FTP_ADDON: undefined,
+        TFJS_FTP_CUDA: 'OFF',
+      };
+      /** What stands on the terminal after a run whose output goes into a file, as under npm. */
+      const run = async (more: Record<string, string | undefined>) => {
+        const command = `'${process.execPath}' scripts/install.mjs >hidden 2>&1`;
+        const { stdout } = await start('script', ['-qec', command, '/dev/null'], {
+          cwd: folder,
+          env: { ...env, ...more },
+        }).outcome;
+        expect(fs.readFileSync(path.join(folder, 'hidden'), 'utf8')).toContain('no such luck');
+        return stdout;
+      };
+      const seen = await run({ CI: undefined });
+      expect(seen).toContain('tfjs-ftp: building the native addon (no prebuilt one for');
+      expect(seen).toMatch(/tfjs-ftp: still compiling, \d+ s so far/);
+      expect(seen).toContain('tfjs-ftp: no native addon: building it failed');
+      expect(await run({ CI: 'true' })).toBe('');
+    },
+  );
+
   test.skipIf(!fs.existsSync(built))(
     'builds beside a prebuild where that is asked for (needs the addon)',
     async () => {
@@ -246,7 +351,7 @@ describe('the install script', () => {
         npm_config_node_gyp: fakeBuild(folder, 'false'),
       });
       expect(failed.stdout).toContain('not built: building it failed');
-      expect(failed.stdout).toContain(`The prebuilt one will be used: ${prebuild}`);
+      expect(failed.stdout).toContain(`The one that is there will be used: ${prebuild}`);
       const { stdout } = await install(folder, {
         ...asked,
         npm_config_node_gyp: fakeBuild(folder, 'true'),

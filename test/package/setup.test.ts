@@ -44,6 +44,12 @@ test('an unknown step is refused', async () => {
   expect(code).toBe(1);
 });
 
+test('an unknown TFJS_FTP_CUDA is refused', async () => {
+  const { code, stderr } = await setup(smallClone(), [], { TFJS_FTP_CUDA: 'no' });
+  expect(stderr).toBe("setup: TFJS_FTP_CUDA must be AUTO, ON, OFF, got 'no'\n");
+  expect(code).toBe(1);
+});
+
 describe('the addon', () => {
   test('without a compiler it goes on with the reference implementation', async () => {
     const { code, stdout } = await setup(smallClone(), ['--only', 'addon'], { PATH: temporaryFolder() });

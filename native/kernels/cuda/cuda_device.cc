@@ -16,7 +16,8 @@ CudaInfo Ask() {
   const cudaError_t counted = cudaGetDeviceCount(&count);
   (void)cudaGetLastError();
   if (counted != cudaSuccess) {
-    info.reason = CudaErrorMessage(counted);
+    // Without a driver CUDA complains of an old one.
+    info.reason = info.driver == 0 ? "no NVIDIA driver" : CudaErrorMessage(counted);
     return info;
   }
   for (int i = 0; i < count; ++i) {
