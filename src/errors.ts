@@ -4,6 +4,10 @@
  * Of `tfjs-ftp/native` on a CUDA device: `CUDA_UNAVAILABLE` (an addon without CUDA, no driver or no device; the message
  * says which), `OUT_OF_MEMORY` (of the device, or of the processor for the sums of a step), `BUFFER_FREED` (a
  * DeviceBuffer was used after it was freed), and `NATIVE_FAILURE` for all else that CUDA reports.
+ *
+ * Of options that name variables, at the first step that brings any: `UNMATCHED_PATTERN` (a pattern of `exclude` that
+ * no variable matches), `MODEL_MISMATCH` (a `model` that has none of the step's variables), `UNKNOWN_VARIABLE` (a name in
+ * `anchors` that no variable has).
  */
 export type FtpErrorCode =
   | 'ADDON_NOT_FOUND'
@@ -17,6 +21,8 @@ export type FtpErrorCode =
   | 'NON_FINITE_GRADIENT'
   | 'VARIABLE_DISPOSED'
   | 'UNKNOWN_VARIABLE'
+  | 'UNMATCHED_PATTERN'
+  | 'MODEL_MISMATCH'
   | 'DUPLICATE_TFJS'
   | 'STATE_MISMATCH'
   | 'OPTIMIZER_DISPOSED'

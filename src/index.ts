@@ -20,6 +20,6 @@ export { FtpSgdOptimizer } from './optimizers/sgd.js';
 export { FtpWrapOptimizer } from './optimizers/wrap.js';
 export type { AdamWUpdateOptions, ConstraintOptions, NonFiniteAction, SgdUpdateOptions } from './options.js';
 export type { ConstraintReport } from './projection/constraint_report.js';
-export type { ExcludeOption } from './projection/exclude.js';
+export type { ExcludedLayer, ExcludeOption, ExcludePattern } from './projection/exclude.js';
 export type { ModelLike, OutputAxisOption } from './projection/output_axis.js';
 export type { NamedTensor } from './projection/saved_state.js';

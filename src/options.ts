@@ -21,7 +21,8 @@ export interface ConstraintOptions {
    * What happens when a gradient holds NaN or an infinity. `'throw'` (default): `FtpError` with code
    * `NON_FINITE_GRADIENT`, before anything is written. `'skip'`: the whole step is left out and counted
    * in `skippedSteps`. `'ignore'`: no check (one read of the gradients less); NaN spreads, as it does in
-   * the authors' code.
+   * the authors' code. A finite gradient so large that AdamW's `v` overflows float32 (about 5e20 with the default `beta2`)
+   * passes every check: `v` stays infinite and that weight stops for good, as with `tf.train.adam`.
    */
   nonFinite?: NonFiniteAction;
   /**

@@ -15,7 +15,8 @@ export function describe(value: unknown): string {
   if (typeof value === 'symbol') return 'a symbol';
   if (Array.isArray(value)) return value.length > 6 ? `an array of ${value.length}` : `an array`;
   const className = (value as object).constructor?.name;
-  return className && className !== 'Object' ? `a ${className}` : 'an object';
+  if (!className || className === 'Object') return 'an object';
+  return `${/^([AEIO]|Ftp)/i.test(className) ? 'an' : 'a'} ${className}`; // Ftp is spoken letter by letter
 }
 
 /** Bounds of a number; `above` and `below` are exclusive. */

@@ -31,7 +31,8 @@ export class FtpAdamWOptimizer extends ScheduledFtpOptimizer<Required<AdamWUpdat
     cls: serialization.SerializableConstructor<T>,
     config: serialization.ConfigDict,
   ): T {
-    return new cls(config.learningRate, optionsFromConfig(config, FTP_ADAMW_KEYS));
+    const options = optionsFromConfig(config, FTP_ADAMW_KEYS);
+    return new cls(config.learningRate, options);
   }
 }
 

@@ -3,6 +3,7 @@
 import {
   clone,
   dispose,
+  engine,
   type NamedTensorMap,
   Optimizer,
   type Scalar,
@@ -56,6 +57,9 @@ import {
   resolveFtpOptions,
 } from './options.js';
 
+/** Step counts are saved and handed to the kernels as int32. */
+const MOST_STEPS = 2 ** 31 - 1;
+
 /** A step that is checked and has its states, but has not changed anything yet. */
 export interface PreparedStep {
   implementation: Implementation;
@@ -82,18 +86,24 @@ export abstract class FtpOptimizer extends Optimizer {
   /** Loaded state of variables that no step has brought yet. */
   private pending: SavedVariable[] = [];
   private selection: Selection | null = null;
+  /** Whether the options that name variables were checked against those that there are. */
+  private namesChecked = false;
+  private warnedOfRows = false;
   protected disposed = false;
 
   constructor(options: FtpOptions, known: readonly string[]) {
     super();
     this.settings = resolveFtpOptions(options, known);
     const restored = (options as { [RESTORED]?: Restored })[RESTORED];
-    this.exclusion =
-      restored === undefined ? new Exclusion(options.exclude) : Exclusion.fromConfig(restored.exclusion);
     this.axes =
       restored === undefined
         ? new OutputAxes(options.model, options.outputAxis)
         : OutputAxes.fromConfig(restored.layouts);
+    const weightsOfLayer = (layer: string) => this.axes.weightsOfLayer(layer);
+    this.exclusion =
+      restored === undefined
+        ? new Exclusion(options.exclude, [], options.model === undefined ? undefined : weightsOfLayer)
+        : Exclusion.fromConfig(restored.exclusion);
     this.anchors = new AnchorStore(options.anchors);
   }
 
@@ -111,14 +121,21 @@ export abstract class FtpOptimizer extends Optimizer {
    * or `'reference'` (tfjs operations). Before the first step: what would run now, under the active
    * tfjs backend.
    *
-   * @throws FtpError before the first step, if `implementation: 'native'` was asked for and cannot run.
+   * @throws FtpError before the first step, if `implementation: 'native'` was asked for and cannot run; after
+   *   `dispose()`.
    */
   get implementation(): ImplementationName {
+    this.assertUsable();
     return (this.selection ?? selectImplementation(this.settings.implementation)).implementation.name;
   }
 
-  /** Why {@link implementation} is `'reference'`, with each path that was tried; null where it is not. */
+  /**
+   * Why {@link implementation} is `'reference'`, with each path that was tried; null where it is not.
+   *
+   * @throws FtpError as {@link implementation} does.
+   */
   get fallbackReason(): string | null {
+    this.assertUsable();
     return (this.selection ?? selectImplementation(this.settings.implementation)).reason;
   }
 
@@ -127,18 +144,23 @@ export abstract class FtpOptimizer extends Optimizer {
    * that are not named, are left alone and keep their state.
    *
    * @param gradients by variable name, as a map or an array; they stay the caller's to dispose.
-   * @throws RangeError or TypeError for a gradient of another shape or type; FtpError for variables that
-   *   are unknown, disposed or not float32, for gradients that are not finite, and for failures of the
-   *   native step. Nothing has changed then.
+   * @throws RangeError or TypeError for a gradient of another shape or type, and for a promise of gradients; FtpError
+   *   for variables that are unknown, disposed or not float32, for gradients that are not finite, for failures of
+   *   the native step, and at the first step for options that name variables that there are not. Nothing has
+   *   changed then.
    */
   override applyGradients(gradients: NamedTensorMap | NamedTensor[]): void {
     this.assertUsable();
     const entries = collectEntries(gradients, this.records);
     this.anchors.check();
+    this.checkNames(entries);
     const hyper = this.hyper();
+    this.assertUsable(); // a function of the user's may have disposed it
+    this.checkSteps(entries);
     const step = this.prepare(entries);
     let outputs: Array<Tensor | null>;
     try {
+      this.assertUsable(); // so may `exclude` and `outputAxis`
       outputs = this.compute(step, hyper);
     } catch (error) {
       for (const { record } of step.started) step.implementation.disposeState(record.state);
@@ -185,6 +207,31 @@ export abstract class FtpOptimizer extends Optimizer {
   protected compute(step: PreparedStep, hyper: Hyper): Array<Tensor | null> {
     if (step.updates.length === 0) return [];
     return step.implementation.step(this.baseConfig(), hyper, step.updates);
+  }
+
+  /** At the first step that brings variables, checks the options that name some. */
+  private checkNames(entries: GradientEntry[]): void {
+    if (this.namesChecked || entries.length === 0) return;
+    const names = entries.map(({ variable }) => variable.name);
+    this.axes.checkModel(names);
+    this.exclusion.check([
+      ...new Set([...names, ...Object.keys(engine().registeredVariables), ...this.axes.names()]),
+    ]);
+    this.namesChecked = true;
+  }
+
+  /** Checks that the counts after this step are int32: a loaded state can bring them close to the end. */
+  private checkSteps(entries: GradientEntry[]): void {
+    let count = this.iterations + 1;
+    for (const { record } of entries) if (record !== undefined) count = Math.max(count, record.updates + 1);
+    for (const { t, n } of this.pending) count = Math.max(count, t + 1, n + 1);
+    if (count > MOST_STEPS) {
+      throw new FtpError(
+        'STATE_MISMATCH',
+        `this would be step ${count}, but step counts are int32 and end at ${MOST_STEPS}; nothing was changed. Loaded ` +
+          "state has the counts of its steps in 'iter' and '<variable>/steps'",
+      );
+    }
   }
 
   private prepare(entries: GradientEntry[]): PreparedStep {
@@ -264,6 +311,24 @@ export abstract class FtpOptimizer extends Optimizer {
       ++record.updates;
     }
     this.incrementIterations();
+    if (started.length > 0) this.warnOfRows(started);
+  }
+
+  /** Says once which variables have rows that are likely wrong for their layers, which are not known. */
+  private warnOfRows(started: StartedRecord[]): void {
+    if (this.warnedOfRows) return;
+    const names = started
+      // Loaded state has its rows from the run that saved it.
+      .filter(({ record, saved }) => saved === undefined && !record.state.spec.excluded)
+      .map(({ record }) => record.name)
+      .filter((name) => this.axes.isDoubtful(name));
+    if (names.length === 0) return;
+    this.warnedOfRows = true;
+    console.warn(
+      `tfjs-ftp: the rows of ${names.map((name) => `'${name}'`).join(', ')} are taken along the last axis, which is likely ` +
+        'wrong: by their names they belong to embeddings, depthwise or transposed convolutions. Give the option ' +
+        '`model`, whose layers tell the rows, or `outputAxis` (returning -1 keeps the last axis, without this warning)',
+    );
   }
 
   /**
@@ -333,7 +398,11 @@ export abstract class FtpOptimizer extends Optimizer {
   /**
    * Replaces the whole state by one that {@link getWeights} gave, before the first step or later. Variables are
    * matched when a step brings them: by name, else by the name without the suffix `_1`, `_2`, ... that tfjs
-   * adds to names in use, by shape and order.
+   * adds to names in use, by shape and order. State of variables that no step brings is kept, and saved again.
+   *
+   * A weight that has another shape now, such as a head with more classes, does not fit, whether its name has got a
+   * suffix (in the process that saved it) or not (in another one). To start it anew, leave out the tensors of its name:
+   * `weights.filter(({ name }) => !name.startsWith('head/'))`.
    *
    * @param weights copied; they stay the caller's to dispose.
    * @throws FtpError STATE_MISMATCH, at once or at the next step, if the state does not fit.
@@ -365,7 +434,10 @@ export abstract class FtpOptimizer extends Optimizer {
     this.pending = [];
   }
 
-  /** Frees the state. Calling it again does nothing; using the optimizer afterwards throws. */
+  /**
+   * Frees the state. Calling it again does nothing. Using the optimizer afterwards throws; its counters, learning rate
+   * and configuration can still be read.
+   */
   override dispose(): void {
     if (this.disposed) return;
     this.disposed = true;

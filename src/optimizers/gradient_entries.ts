@@ -56,7 +56,7 @@ function disposed(name: string): FtpError {
 
 function checkGradient(variable: Variable, gradient: unknown): Tensor {
   if (!(gradient instanceof Tensor)) {
-    throw new TypeError(`gradient of '${variable.name}' must be a tensor, got ${describe(gradient)}`);
+    throw new TypeError(`gradient of '${variable.name}' must be a tensor, got ${describeGiven(gradient)}`);
   }
   if (gradient.isDisposed) throw new RangeError(`gradient of '${variable.name}' is disposed`);
   if (gradient.dtype !== 'float32') {
@@ -70,6 +70,24 @@ function checkGradient(variable: Variable, gradient: unknown): Tensor {
   return gradient;
 }
 
+function describeGiven(value: unknown): string {
+  const { then } = (value ?? {}) as { then?: unknown };
+  return typeof then === 'function' ? 'a promise; did you forget await?' : describe(value);
+}
+
+/**
+ * Whether `gradients` is an array, a plain object (of any realm), or another object that holds tensors. A promise or a
+ * `Map` has no keys of its own: it would pass for a step without gradients.
+ */
+function holdsGradients(gradients: unknown): boolean {
+  if (gradients === null || typeof gradients !== 'object') return false;
+  const prototype: unknown = Object.getPrototypeOf(gradients);
+  if (Array.isArray(gradients) || prototype === null || Object.getPrototypeOf(prototype) === null)
+    return true;
+  const values = Object.values(gradients);
+  return values.length > 0 && values.every((value) => (value ?? null) === null || value instanceof Tensor);
+}
+
 /**
  * The entries of a step, in the order given. Entries that are null or undefined, and variables without
  * elements, are left out.
@@ -78,9 +96,9 @@ export function collectEntries(
   gradients: NamedTensorMap | NamedTensor[],
   records: ReadonlyMap<string, VariableRecord>,
 ): GradientEntry[] {
-  if (gradients === null || typeof gradients !== 'object') {
+  if (!holdsGradients(gradients)) {
     throw new TypeError(
-      `applyGradients takes a map of tensors or an array of {name, tensor}, got ${describe(gradients)}`,
+      `applyGradients takes a map of tensors or an array of {name, tensor}, got ${describeGiven(gradients)}`,
     );
   }
   const registered = engine().registeredVariables;

@@ -2,6 +2,7 @@
 
 import type { NamedTensorMap } from '@tensorflow/tfjs-core';
 import type { ImplementationChoice } from '../backends/types.js';
+import { FtpError } from '../errors.js';
 import type { AdamWUpdateOptions, ConstraintOptions, SgdUpdateOptions } from '../options.js';
 import type { ExcludeOption } from '../projection/exclude.js';
 import type { ModelLike, OutputAxisOption } from '../projection/output_axis.js';
@@ -11,6 +12,7 @@ import {
   type ConstraintSettings,
   checkChoice,
   checkOptionKeys,
+  describe,
   resolveConstraintOptions,
   SGD_KEYS,
 } from '../validate.js';
@@ -19,11 +21,24 @@ import {
 export interface FtpOptions extends ConstraintOptions {
   /**
    * Variables that take the plain base update and are not held near an anchor, such as a new head: an
-   * array of substrings or RegExps of variable names, or a predicate on the name. Default: none. Saved
-   * with the optimizer; of a predicate, the names that it excluded.
+   * array of patterns, or a predicate on the variable's name. Default: none. Saved with the optimizer; of a
+   * predicate, the names that it excluded.
+   *
+   * A pattern is one of
+   *
+   * - `{layer: 'head'}`: all variables of the layer of this name. With `model`: the weights of the layers that have
+   *   the name, nested models included; a nested model is a layer too. Without: variables with the name as a
+   *   segment of their path, such as `head/kernel`.
+   * - a string: variables whose name has it as a substring. `'head'` also excludes
+   *   `multi_head_attention/query/kernel`; `{layer: 'head'}` does not.
+   * - a RegExp: variables whose name it matches.
    *
    * Names are tfjs's: a layer's weights are `<layer name>/kernel`, `<layer name>/bias` and so on, with a
    * suffix `_1`, `_2` where the same name existed already.
+   *
+   * The first step that brings variables throws `FtpError` with code `UNMATCHED_PATTERN` for a pattern that matches
+   * nothing: no variable that tfjs has at that time, whether in the step or not, and no weight of `model`. A predicate
+   * is not checked.
    */
   exclude?: ExcludeOption;
   /**
@@ -35,7 +50,11 @@ export interface FtpOptions extends ConstraintOptions {
    * The `tf.LayersModel` that is trained. From the classes of its layers follows the output axis of every
    * variable: the last one for dense, convolution and recurrent kernels, the last but one for transposed
    * convolutions, the last two together for depthwise kernels, the first for embeddings. Nested models and
-   * wrappers are looked into. Default: last axis; rank 0 and 1 are one row.
+   * wrappers are looked into. Default: last axis; rank 0 and 1 are one row. Without `model`, one warning names the
+   * variables for which the last axis is likely wrong, going by their names.
+   *
+   * The first step that brings variables throws `FtpError` with code `MODEL_MISMATCH` if none of them is a weight of
+   * the model.
    */
   model?: ModelLike;
   /**
@@ -60,7 +79,10 @@ export interface FtpSgdOptions extends FtpOptions, SgdUpdateOptions {}
 /** Options of `ftp.wrap`. */
 export type FtpWrapOptions = FtpOptions;
 
-/** A learning rate, or a function of the step (0 at the first one). */
+/**
+ * A learning rate, or a function of the step (0 at the first one). A function is not saved with the optimizer: set
+ * `optimizer.learningRate` to it again after loading.
+ */
 export type LearningRate = number | ((step: number) => number);
 
 export const FTP_KEYS = [
@@ -81,6 +103,11 @@ export interface FtpSettings extends ConstraintSettings {
 }
 
 export function resolveFtpOptions(options: FtpOptions, known: readonly string[]): FtpSettings {
+  if (Array.isArray((options as Partial<ModelLike> | null)?.layers)) {
+    throw new TypeError(
+      `options must be an object of options, got ${describe(options)}; did you mean {model}?`,
+    );
+  }
   checkOptionKeys('options', options, known);
   const { implementation = 'auto' } = options;
   return {
@@ -96,15 +123,27 @@ export const RESTORED = Symbol('restored');
 export interface Restored {
   exclusion: unknown;
   layouts: unknown;
+  schedule: unknown;
 }
 
-/** The options part of a saved configuration, for the constructor. */
+/**
+ * The options part of a saved configuration, for the constructor.
+ *
+ * @throws FtpError STATE_MISMATCH for what is no configuration.
+ */
 export function optionsFromConfig(config: { [key: string]: unknown }, keys: readonly string[]): FtpOptions {
+  if (config === null || typeof config !== 'object') {
+    throw new FtpError(
+      'STATE_MISMATCH',
+      `an optimizer's configuration must be an object, got ${describe(config)}`,
+    );
+  }
   const options: { [key: string | symbol]: unknown } = {};
   for (const key of keys) {
     const value = config[key];
     if (value !== undefined && value !== null) options[key] = value;
   }
-  options[RESTORED] = { exclusion: config.exclusion, layouts: config.layouts };
+  const { exclusion, layouts, schedule } = config;
+  options[RESTORED] = { exclusion, layouts, schedule };
   return options as FtpOptions;
 }

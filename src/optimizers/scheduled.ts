@@ -1,9 +1,10 @@
 /** FTP optimizers with a learning rate of their own. */
 
-import type { serialization } from '@tensorflow/tfjs-core';
+import type { NamedTensorMap, serialization } from '@tensorflow/tfjs-core';
+import type { NamedTensor } from '../projection/saved_state.js';
 import { type ConstraintSettings, checkLearningRate, checkLearningRateOrSchedule } from '../validate.js';
 import { FtpOptimizer } from './ftp_optimizer.js';
-import type { FtpOptions, LearningRate } from './options.js';
+import { type FtpOptions, type LearningRate, RESTORED, type Restored } from './options.js';
 
 /**
  * Holds the options of its base update, `Base`, and a learning rate: a number, or a function of the step that is asked
@@ -11,6 +12,9 @@ import type { FtpOptions, LearningRate } from './options.js';
  */
 export abstract class ScheduledFtpOptimizer<Base extends object> extends FtpOptimizer {
   private rate: LearningRate;
+  /** Whether the rate is a saved value of a function that has not been set again. */
+  private scheduleLost: boolean;
+  private warned = false;
   protected readonly base: Base;
 
   /** `known`: the options that there are; `resolve`: checks those of the base update and fills in defaults. */
@@ -23,6 +27,7 @@ export abstract class ScheduledFtpOptimizer<Base extends object> extends FtpOpti
     super(options, known);
     checkLearningRateOrSchedule(learningRate);
     this.rate = learningRate;
+    this.scheduleLost = (options as { [RESTORED]?: Restored })[RESTORED]?.schedule === true;
     this.base = resolve(options);
   }
 
@@ -30,7 +35,11 @@ export abstract class ScheduledFtpOptimizer<Base extends object> extends FtpOpti
    * The learning rate of the next step (0-based `iterations`). Settable between steps, to a finite number
    * >= 0 or to a function of the step.
    *
-   * @throws TypeError or RangeError if set to something else, or if the function returns something else.
+   * A function is not saved with the optimizer: set it again after loading. A step with the saved value instead
+   * warns once.
+   *
+   * @throws TypeError or RangeError if set to something else, or if the function returns something else; FtpError if
+   *   set after `dispose()`.
    */
   get learningRate(): number {
     const { rate } = this;
@@ -38,13 +47,26 @@ export abstract class ScheduledFtpOptimizer<Base extends object> extends FtpOpti
   }
 
   set learningRate(value: LearningRate) {
+    this.assertUsable();
     checkLearningRateOrSchedule(value);
     this.rate = value;
+    this.scheduleLost = false;
   }
 
-  /** All options as JSON; of a learning rate function, its present value. */
+  /** All options as JSON; of a learning rate function, its present value, and as `schedule` that there was one. */
   getConfig(): serialization.ConfigDict {
-    return { learningRate: this.learningRate, ...this.base, ...this.ftpConfig() };
+    const schedule = this.scheduleLost || typeof this.rate === 'function';
+    return { learningRate: this.learningRate, schedule, ...this.base, ...this.ftpConfig() };
+  }
+
+  override applyGradients(gradients: NamedTensorMap | NamedTensor[]): void {
+    super.applyGradients(gradients);
+    if (!this.scheduleLost || this.warned) return;
+    this.warned = true;
+    console.warn(
+      'tfjs-ftp: the learning rate was a function when the optimizer was saved, and a function cannot be saved. It ' +
+        `stays at ${this.learningRate}, its value then, until optimizer.learningRate is set to the function again`,
+    );
   }
 
   /** The part of a step's numbers that belongs to the constraint and to the learning rate. */

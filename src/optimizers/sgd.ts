@@ -29,7 +29,8 @@ export class FtpSgdOptimizer extends ScheduledFtpOptimizer<Required<SgdUpdateOpt
     cls: serialization.SerializableConstructor<T>,
     config: serialization.ConfigDict,
   ): T {
-    return new cls(config.learningRate, optionsFromConfig(config, FTP_SGD_KEYS));
+    const options = optionsFromConfig(config, FTP_SGD_KEYS);
+    return new cls(config.learningRate, options);
   }
 }
 

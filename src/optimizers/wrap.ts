@@ -83,7 +83,7 @@ export class FtpWrapOptimizer extends FtpOptimizer {
    * The base optimizer's learning rate; settable.
    *
    * @throws TypeError if the base optimizer has no `learningRate` that is a number, or for a function;
-   *   RangeError for a number that is not finite or < 0.
+   *   RangeError for a number that is not finite or < 0; FtpError if set after `dispose()`.
    */
   get learningRate(): number {
     const { learningRate } = this.base as unknown as WithLearningRate;
@@ -94,6 +94,7 @@ export class FtpWrapOptimizer extends FtpOptimizer {
   }
 
   set learningRate(value: LearningRate) {
+    this.assertUsable();
     if (typeof value !== 'number') {
       throw new TypeError(
         `learningRate of a wrapped optimizer must be a finite number >= 0, got ${describe(value)}`,
@@ -210,10 +211,17 @@ export class FtpWrapOptimizer extends FtpOptimizer {
     cls: serialization.SerializableConstructor<T>,
     config: serialization.ConfigDict,
   ): T {
-    const { className, config: baseConfig } = config.base as {
-      className: string;
-      config: serialization.ConfigDict;
+    const options = optionsFromConfig(config, FTP_KEYS);
+    const { className, config: baseConfig } = (config.base ?? {}) as {
+      className?: string;
+      config?: serialization.ConfigDict;
     };
+    if (typeof className !== 'string' || baseConfig === null || typeof baseConfig !== 'object') {
+      throw new FtpError(
+        'STATE_MISMATCH',
+        `the configuration's 'base' must be {className, config} of the wrapped optimizer, got ${describe(config.base)}`,
+      );
+    }
     const known = serialization.SerializationMap.getMap().classNameMap[className];
     if (known === undefined) {
       throw new FtpError(
@@ -222,7 +230,7 @@ export class FtpWrapOptimizer extends FtpOptimizer {
       );
     }
     const [baseClass, baseFromConfig] = known;
-    return new cls(baseFromConfig(baseClass, baseConfig), optionsFromConfig(config, FTP_KEYS));
+    return new cls(baseFromConfig(baseClass, baseConfig), options);
   }
 
   /** Frees the state, and the base optimizer. */

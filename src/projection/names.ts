@@ -3,6 +3,8 @@
  * so the same weight may be `dense/kernel` in one process and `dense/kernel_1` in another.
  */
 
+import { describe } from '../validate.js';
+
 /** `name` without tfjs's uniquifying suffix. */
 export function stripSuffix(name: string): string {
   return name.replace(/_\d+$/, '');
@@ -40,4 +42,15 @@ export function findByName<T>(
 export interface SavedString {
   [key: string]: string;
   name: string;
+}
+
+export function savedString(name: string): SavedString {
+  return { name };
+}
+
+/** The string of a {@link SavedString}; @throws TypeError for anything else. */
+export function stringOf(saved: unknown): string {
+  const { name } = (saved ?? {}) as Partial<SavedString>;
+  if (typeof name !== 'string') throw new TypeError(`expected {name: string}, got ${describe(saved)}`);
+  return name;
 }

@@ -5,8 +5,9 @@
  */
 
 import type { serialization } from '@tensorflow/tfjs-core';
+import { FtpError } from '../errors.js';
 import { describe } from '../validate.js';
-import { findByName } from './names.js';
+import { findByName, stripSuffix } from './names.js';
 import {
   layoutOfAxis,
   layoutOfLastTwoAxes,
@@ -35,6 +36,7 @@ interface NamedLayout {
 
 /** The fields of tfjs-layers that are looked at, on models, layers, wrappers and RNN cells alike. */
 interface LayerLike {
+  name?: unknown;
   getClassName?: () => string;
   layers?: unknown;
   layer?: unknown;
@@ -61,22 +63,37 @@ function layoutInLayer(className: string, weight: string, name: string, shape: n
   return rowLayoutByRank(shape);
 }
 
-/** Collects the layouts of all weights under `node`: nested models, wrappers, RNN cells, then its own. */
-function collect(node: unknown, found: Map<string, NamedLayout>, visited: Set<unknown>): void {
+/** The rows that a variable's name speaks for, by tfjs's names of weights and layers. */
+function layoutByName(name: string, shape: number[]): RowLayout {
+  const path = stripSuffix(name);
+  const weight = path.slice(path.lastIndexOf('/') + 1);
+  const transposed = /conv([23])d_?transpose/i.exec(path.slice(0, path.lastIndexOf('/') + 1));
+  const embedding = weight === 'embeddings' && shape.length === 2 && path !== weight;
+  const className = transposed ? `Conv${transposed[1]}DTranspose` : embedding ? 'Embedding' : '';
+  return layoutInLayer(className, weight, name, shape);
+}
+
+/** Layers within a node: those of a nested model, of a wrapper, of an RNN. */
+function childrenOf(node: object): unknown[] {
+  if (Array.isArray(node)) return node;
+  const { layers, layer, forwardLayer, backwardLayer, cell, cells } = node as LayerLike;
+  return [layers, layer, forwardLayer, backwardLayer, cell, cells];
+}
+
+/** Calls `visit` for everything under `node`, itself last, each once. */
+function walk(node: unknown, visit: (node: LayerLike) => void, visited = new Set<unknown>()): void {
   if (node === null || typeof node !== 'object' || visited.has(node)) return;
   visited.add(node);
-  if (Array.isArray(node)) {
-    for (const child of node) collect(child, found, visited);
-    return;
-  }
-  const { layers, layer, forwardLayer, backwardLayer, cell, cells } = node as LayerLike;
-  for (const child of [layers, layer, forwardLayer, backwardLayer, cell, cells]) {
-    collect(child, found, visited);
-  }
-  if (Array.isArray(layers)) return; // a model: everything is in its layers
-  const { weights } = node as LayerLike;
+  for (const child of childrenOf(node)) walk(child, visit, visited);
+  visit(node);
+}
+
+/** Adds the layouts of the own weights of a layer. */
+function collect(node: LayerLike, found: Map<string, NamedLayout>): void {
+  if (Array.isArray(node) || Array.isArray(node.layers)) return; // a model: everything is in its layers
+  const { weights } = node;
   if (!Array.isArray(weights)) return;
-  const className = (node as LayerLike).getClassName?.() ?? '';
+  const className = node.getClassName?.() ?? '';
   for (const weight of weights as WeightLike[]) {
     if (found.has(weight.name)) continue;
     const nameInLayer = weight.originalName.slice(weight.originalName.lastIndexOf('/') + 1);
@@ -89,6 +106,7 @@ function collect(node: unknown, found: Map<string, NamedLayout>, visited: Set<un
 export class OutputAxes {
   private readonly fromModel = new Map<string, NamedLayout>();
   private readonly used = new Map<string, NamedLayout>();
+  private readonly guesses = new Set<string>();
 
   constructor(
     private readonly model: ModelLike | undefined,
@@ -127,11 +145,45 @@ export class OutputAxes {
       if (found !== undefined && same(found)) return found.layout;
     }
     const saved = findByName(this.saved, (candidate) => candidate.name, name, same);
-    return saved?.layout ?? rowLayoutByRank(shape);
+    if (saved !== undefined) return saved.layout;
+    const layout = rowLayoutByRank(shape);
+    if (!sameLayout(layout, layoutByName(name, shape))) this.guesses.add(name);
+    return layout;
   }
 
   private walkModel(): void {
-    collect(this.model, this.fromModel, new Set());
+    walk(this.model, (node) => collect(node, this.fromModel));
+  }
+
+  /** Whether the rows of a variable were taken from its rank alone, though its name speaks for others. */
+  isDoubtful(name: string): boolean {
+    return this.guesses.has(name);
+  }
+
+  /** Names of the weights of all layers that are called `layer`, of nested models too. */
+  weightsOfLayer(layer: string): Set<string> {
+    const found = new Map<string, NamedLayout>();
+    walk(this.model, (node) => {
+      if (node !== this.model && node.name === layer) walk(node, (inner) => collect(inner, found));
+    });
+    return new Set(found.keys());
+  }
+
+  /**
+   * Checks that the model has one of the variables `names`.
+   *
+   * @throws FtpError MODEL_MISMATCH.
+   */
+  checkModel(names: readonly string[]): void {
+    if (this.model === undefined) return;
+    this.walkModel();
+    if (names.some((name) => this.fromModel.has(name))) return;
+    const show = (list: string[]) => list.slice(0, 4).join(', ') + (list.length > 4 ? ', ...' : '');
+    throw new FtpError(
+      'MODEL_MISMATCH',
+      `model has none of the variables of this step (${show([...names])}); its weights: ` +
+        `${show([...this.fromModel.keys()]) || 'none'}. Give the model that is trained`,
+    );
   }
 
   /** Names of all variables that the model has now or that were asked for. */
@@ -157,11 +209,35 @@ export class OutputAxes {
       }));
   }
 
-  /** The inverse of {@link toConfig}. */
+  /**
+   * The inverse of {@link toConfig}.
+   *
+   * @throws FtpError STATE_MISMATCH for what toConfig does not give.
+   */
   static fromConfig(config: unknown): OutputAxes {
-    const saved = (config as Array<{ name: string; shape: number[]; layout: [number, number, number] }>).map(
-      ({ name, shape, layout: [outer, rows, inner] }) => ({ name, shape, layout: { outer, rows, inner } }),
-    );
+    if (!Array.isArray(config) || !config.every(isSavedLayout)) {
+      throw new FtpError(
+        'STATE_MISMATCH',
+        `the configuration's 'layouts' is not what an FTP optimizer saves, got ${describe(config)}`,
+      );
+    }
+    const saved = config.map(({ name, shape, layout: [outer, rows, inner] }) => ({
+      name,
+      shape,
+      layout: { outer, rows, inner },
+    }));
     return new OutputAxes(undefined, undefined, saved);
   }
+}
+
+interface SavedLayout {
+  name: string;
+  shape: number[];
+  layout: [number, number, number];
+}
+
+function isSavedLayout(value: unknown): value is SavedLayout {
+  const { name, shape, layout } = (value ?? {}) as Partial<SavedLayout>;
+  const areCounts = (list: unknown) => Array.isArray(list) && list.every((count) => Number.isInteger(count));
+  return typeof name === 'string' && areCounts(shape) && areCounts(layout) && layout?.length === 3;
 }

@@ -179,9 +179,15 @@ export function disposeSaved(saved: SavedVariable): void {
  * Finds the loaded state for each of `variables`: equal names first, then names without tfjs's suffix, in
  * order and by shape.
  *
+ * @param first whether this is the first step with the loaded state. Names that differ in the suffix are then taken for
+ *   the same weight, even if their shapes differ; later they may be another weight's, whose own state waits for it.
  * @throws FtpError STATE_MISMATCH if a name is found with another shape only.
  */
-export function matchSaved(pending: SavedVariable[], variables: Variable[]): Map<Variable, SavedVariable> {
+export function matchSaved(
+  pending: SavedVariable[],
+  variables: Variable[],
+  first: boolean,
+): Map<Variable, SavedVariable> {
   const matched = new Map<Variable, SavedVariable>();
   if (pending.length === 0) return matched;
   const taken = new Set<SavedVariable>();
@@ -208,13 +214,24 @@ export function matchSaved(pending: SavedVariable[], variables: Variable[]): Map
       findByName(pending, (saved) => saved.name, variable.name, accept),
     );
     const sameName = pending.find((saved) => saved.name === variable.name);
-    if (!matched.has(variable) && sameName !== undefined) {
-      throw mismatch(
-        `saved state of '${variable.name}' has shape [${shapeOf(sameName)}], the variable [${variable.shape}]`,
-      );
-    }
+    if (!matched.has(variable) && sameName !== undefined) throw otherShape(sameName, variable);
+  }
+  if (!first) return matched;
+  for (const variable of variables) {
+    if (matched.has(variable)) continue;
+    const untaken = pending.filter((saved) => !taken.has(saved));
+    const changed = findByName(untaken, (saved) => saved.name, variable.name);
+    if (changed !== undefined) throw otherShape(changed, variable);
   }
   return matched;
+}
+
+function otherShape(saved: SavedVariable, { name, shape }: Variable): FtpError {
+  const variable = saved.name === name ? 'the variable' : `the variable '${name}'`;
+  return mismatch(
+    `saved state of '${saved.name}' has shape [${shapeOf(saved)}], ${variable} [${shape}]. To start it anew, load the ` +
+      `state without the tensors named '${saved.name}/...'`,
+  );
 }
 
 /**

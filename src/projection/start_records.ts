@@ -50,7 +50,7 @@ const SMALLEST_NORMAL = 1.1754943508222875e-38;
 export function startRecords(sources: RecordSources, variables: Variable[]): StartedRecord[] {
   if (variables.length === 0) return [];
   const { pending } = sources;
-  const matched = matchSaved(pending, variables);
+  const matched = matchSaved(pending, variables, !sources.started);
   if (pending.length > 0 && matched.size === 0 && !sources.started) {
     const names = (list: Array<{ name: string }>) =>
       list

@@ -161,6 +161,16 @@ describeImplementations('a step that is refused', (implementation) => {
       [null, /^applyGradients takes a map of tensors or an array of {name, tensor}, got null/],
       [undefined, /got undefined/],
       ['b', /got 'b'/],
+      [Promise.resolve({ b: g }), /{name, tensor}, got a promise; did you forget await\?$/],
+      [new Map([['b', g]]), /got a Map$/],
+      [new Set([g]), /got a Set$/],
+      [new (class Gradients {})(), /got a Gradients$/],
+      [g, /^applyGradients takes .*, got a Tensor$/],
+      [
+        { b: Promise.resolve(g) },
+        /^gradient of 'b' must be a tensor, got a promise; did you forget await\?$/,
+      ],
+      [[Promise.resolve({ name: 'b', tensor: g })], /^gradients must be {name, tensor}, got a Promise at/],
       [[g], /^gradients must be {name, tensor}, got a Tensor at position 0/],
       [[{ name: 'b', tensor: g }, null], /got null at position 1/],
       [[{ tensor: g }], /got an object at position 0/],
@@ -174,6 +184,13 @@ describeImplementations('a step that is refused', (implementation) => {
     ];
     expect(() => optimizer.applyGradients(twice)).toThrow(RangeError);
     expect(await everything(optimizer, variables)).toEqual(before);
+    // Objects of a class, or without one, that do hold tensors are maps of tensors.
+    optimizer.applyGradients(
+      Object.assign(new (class Gradients {})() as object, { b: g, a: null as unknown as tf.Tensor }),
+    );
+    optimizer.applyGradients(Object.assign(Object.create(null), { b: g }));
+    optimizer.applyGradients(Object.create(null));
+    expect(optimizer.iterations).toBe(4);
     g.dispose();
     optimizer.dispose();
   });

@@ -4,12 +4,12 @@ import * as layers from '@tensorflow/tfjs-layers';
 import { FtpError, type FtpOptimizer, type FtpOptions, ftp } from '../../src/index.js';
 import { numbers, randomTensor } from '../optimizers/support.js';
 
-/** Optimizers of every kind, excluding variables whose names start with `head`. */
+/** Optimizers of every kind, excluding variables with `head` in their names unless told otherwise. */
 export const MAKERS: Readonly<Record<string, (options: FtpOptions) => FtpOptimizer>> = {
-  sgd: (options) => ftp.sgd(0.05, { momentum: 0.9, ...options, exclude: ['head'] }),
-  adamw: (options) => ftp.adamw(0.01, { weightDecay: 0.01, ...options, exclude: ['head'] }),
-  'adamw with amsgrad': (options) => ftp.adamw(0.01, { amsgrad: true, ...options, exclude: ['head'] }),
-  'wrap(adam)': (options) => ftp.wrap(tf.train.adam(0.01), { ...options, exclude: ['head'] }),
+  sgd: (options) => ftp.sgd(0.05, { momentum: 0.9, exclude: ['head'], ...options }),
+  adamw: (options) => ftp.adamw(0.01, { weightDecay: 0.01, exclude: ['head'], ...options }),
+  'adamw with amsgrad': (options) => ftp.adamw(0.01, { amsgrad: true, exclude: ['head'], ...options }),
+  'wrap(adam)': (options) => ftp.wrap(tf.train.adam(0.01), { exclude: ['head'], ...options }),
 };
 
 /** Values of weight `i` of a model: the same in every test and process. */

@@ -12,7 +12,7 @@ describeImplementations('lifetime of tensors', (implementation) => {
   afterEach(() => tf.disposeVariables());
 
   const makers = {
-    adamw: () => ftp.adamw(1e-2, { ...options, amsgrad: true, exclude: ['head/'] }),
+    adamw: (exclude = ['head/']) => ftp.adamw(1e-2, { ...options, amsgrad: true, exclude }),
     sgd: () => ftp.sgd(1e-2, { ...options, momentum: 0.9 }),
     wrap: () => ftp.wrap(tf.train.adam(1e-2), { ...options, exclude: ['head/'] }),
   };
@@ -37,7 +37,7 @@ describeImplementations('lifetime of tensors', (implementation) => {
 
   it('getWeights gives copies that later steps leave alone', async () => {
     const variables = [randomVariable('a', [3, 4])];
-    const optimizer = makers.adamw();
+    const optimizer = makers.adamw([]);
     stepOnce(optimizer, variables, 0);
     stepOnce(optimizer, variables, 1);
     const count = tf.memory().numTensors;
@@ -119,7 +119,7 @@ describeImplementations('lifetime of tensors', (implementation) => {
 
   it('use after dispose throws', async () => {
     const variables = [randomVariable('a', [2])];
-    const optimizer = makers.adamw();
+    const optimizer = makers.adamw([]);
     stepOnce(optimizer, variables, 1);
     optimizer.dispose();
     const disposed = expect.objectContaining({ code: 'OPTIMIZER_DISPOSED' });
@@ -128,11 +128,42 @@ describeImplementations('lifetime of tensors', (implementation) => {
     await expect(optimizer.getWeights()).rejects.toThrow(disposed);
     await expect(optimizer.setWeights([])).rejects.toThrow(disposed);
     await expect(optimizer.constraints()).rejects.toThrow(disposed);
+    expect(() => optimizer.implementation).toThrow(disposed);
+    expect(() => optimizer.fallbackReason).toThrow(disposed);
+    expect(() => {
+      optimizer.learningRate = 0.5;
+    }).toThrow(disposed);
+    expect([optimizer.learningRate, optimizer.iterations, optimizer.skippedSteps]).toEqual([1e-2, 1, 0]);
+    expect(optimizer.getConfig()).toMatchObject({ learningRate: 1e-2 });
+    const wrapped = makers.wrap();
+    wrapped.dispose();
+    expect(() => {
+      wrapped.learningRate = 0.5;
+    }).toThrow(disposed);
     const count = tf.memory().numTensors;
     expect(() => optimizer.minimize(() => tf.sum(variables[0] as tf.Variable) as tf.Scalar)).toThrow(
       disposed,
     );
     expect(tf.memory().numTensors).toBe(count);
+  });
+
+  it.each([
+    ['its learning rate function', (end: () => number) => ftp.sgd(end, options)],
+    ['exclude', (end: () => number) => ftp.sgd(0.1, { ...options, exclude: () => end() > 1 })],
+    ['outputAxis', (end: () => number) => ftp.sgd(0.1, { ...options, outputAxis: end })],
+  ])('a step during which %s disposes the optimizer throws, and changes nothing', (_what, make) => {
+    const variable = randomVariable('a', [2, 3]);
+    const before = Array.from(variable.dataSync());
+    const start = tf.memory().numTensors;
+    const optimizer = make(() => {
+      optimizer.dispose();
+      return 0;
+    });
+    expect(() => stepOnce(optimizer, [variable], 1)).toThrow(
+      expect.objectContaining({ code: 'OPTIMIZER_DISPOSED', message: 'the optimizer was disposed' }),
+    );
+    expect(Array.from(variable.dataSync())).toEqual(before);
+    expect(tf.memory().numTensors).toBe(start);
   });
 
   it('missing gradients and variables without elements are left alone', async () => {
@@ -141,7 +172,7 @@ describeImplementations('lifetime of tensors', (implementation) => {
       randomVariable('b', [3]),
       randomVariable('e', [0, 3]),
     ];
-    const optimizer = makers.adamw();
+    const optimizer = makers.adamw([]);
     stepOnce(optimizer, [a, b], 1);
     const before = await snapshot(optimizer, [b]);
     const gradient = randomTensor([2, 3], 2);

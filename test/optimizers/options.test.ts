@@ -1,5 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core';
 import '@tensorflow/tfjs-backend-cpu';
+import * as layers from '@tensorflow/tfjs-layers';
 import { afterEach, describe, expect, it } from 'vitest';
 import { FtpError, ftp } from '../../src/index.js';
 import { randomVariable, stepOnce } from './support.js';
@@ -19,6 +20,26 @@ describe('options of a wrong type', () => {
     ['amsgrad', () => adamw(1, { amsgrad: 1 }), 'amsgrad must be a boolean, got 1'],
     ['nesterov', () => sgd(1, { nesterov: 'yes' }), "nesterov must be a boolean, got 'yes'"],
     ['options', () => adamw(1, 0.9), 'options must be an object, got 0.9'],
+    [
+      'a model for options',
+      () => adamw(1, layers.sequential()),
+      'options must be an object of options, got a Sequential; did you mean {model}\\?',
+    ],
+    [
+      'exclude of an object',
+      () => adamw(1, { exclude: [{}] }),
+      'RegExps and {layer: name}.*got an object at',
+    ],
+    [
+      'exclude of a layer by number',
+      () => adamw(1, { exclude: [{ layer: 3 }] }),
+      'got {layer: 3} at position 0',
+    ],
+    [
+      'exclude of a layer and more',
+      () => adamw(1, { exclude: ['a', { layer: 'a', name: 'b' }] }),
+      'got an object at position 1',
+    ],
     ['null options', () => adamw(1, null), 'options must be an object, got null'],
     [
       'an unknown option',
@@ -44,7 +65,7 @@ describe('options of a wrong type', () => {
     ['threads', () => adamw(1, { threads: '2' }), 'threads must be a whole number'],
     ['base of wrap', () => wrap(null), 'base must be a tf.Optimizer, got null'],
     ['base of wrap by name', () => wrap('adam'), "base must be a tf.Optimizer, got 'adam'"],
-    ['an FTP base', () => wrap(adamw(1)), 'base must not project itself'],
+    ['an FTP base', () => wrap(adamw(1)), 'base must not project itself, got an FtpAdamWOptimizer'],
   ])('%s', (_what, make, message) => {
     expect(make).toThrow(TypeError);
     expect(make).toThrow(new RegExp(message));
@@ -93,6 +114,7 @@ describe('options of a wrong value', () => {
     ['threads', () => adamw(1, { threads: 0 }), 'threads must be a whole number from 1 to 1024, got 0'],
     ['threads, a fraction', () => adamw(1, { threads: 1.5 }), 'got 1.5'],
     ['an empty substring', () => adamw(1, { exclude: [''] }), "got '' at position 0"],
+    ['a layer without a name', () => adamw(1, { exclude: [{ layer: '' }] }), "got {layer: ''} at position 0"],
   ])('%s', (_what, make, message) => {
     expect(make).toThrow(RangeError);
     expect(make).toThrow(new RegExp(message));

@@ -1,10 +1,10 @@
 /** Saving and loading: through tfjs-layers' own format, and by name matching. */
 import * as tf from '@tensorflow/tfjs-core';
 import * as layers from '@tensorflow/tfjs-layers';
-import { afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
 import { FtpError, type FtpOptimizer, FtpWrapOptimizer, ftp } from '../../src/index.js';
 import { describeImplementations, useBackend } from '../backends/implementations.js';
-import { randomTensor, randomVariable, snapshot, stepOnce, withWeights } from './support.js';
+import { fromConfigOf, randomTensor, randomVariable, snapshot, stepOnce, withWeights } from './support.js';
 
 /** A save handler that keeps what tfjs-layers would write, passed through JSON as a file would be. */
 function memoryHandler(): { handler: tf.io.IOHandler; artifacts: () => tf.io.ModelArtifacts } {
@@ -276,6 +276,136 @@ describeImplementations('save and load', (implementation) => {
     saver.dispose();
   });
 
+  it('a weight of another shape under a name with or without a suffix throws at the first step', async () => {
+    const saver = ftp.sgd(0.01, { ...options, momentum: 0.9 });
+    const saved = ['body/kernel', 'head/kernel', 'end/kernel_1'].map((name) => randomVariable(name, [2, 3]));
+    for (let step = 0; step < 2; ++step) stepOnce(saver, saved, step);
+    const weights = await saver.getWeights();
+    const load = async (given = weights) => {
+      const optimizer = ftp.sgd(0.01, { ...options, momentum: 0.9 });
+      await optimizer.setWeights(given);
+      return optimizer;
+    };
+    const body = randomVariable('body/kernel_1', [2, 3]);
+    for (const [name, savedName] of [
+      ['head/kernel_1', 'head/kernel'],
+      ['end/kernel', 'end/kernel_1'],
+      ['end/kernel_2', 'end/kernel_1'],
+    ] as const) {
+      const changed = randomVariable(name, [2, 4]);
+      const optimizer = await load();
+      const before = await snapshot(optimizer, [body, changed]);
+      const attempt = () => stepOnce(optimizer, [body, changed], 2);
+      expect(attempt).toThrow(expect.objectContaining({ code: 'STATE_MISMATCH' }));
+      expect(attempt).toThrow(
+        `saved state of '${savedName}' has shape [2,3], the variable '${name}' [2,4]. To start it anew, load the state ` +
+          `without the tensors named '${savedName}/...'`,
+      );
+      expect(await snapshot(optimizer, [body, changed])).toEqual(before);
+      optimizer.dispose();
+      // What the message says, works: the variable starts, the others go on.
+      const without = await load(weights.filter((weight) => !weight.name.startsWith(`${savedName}/`)));
+      stepOnce(without, [body, changed], 2);
+      const { state } = await snapshot(without, []);
+      expect(state[`${name}/steps`]).toEqual([1, 1]);
+      expect(state['body/kernel_1/steps']).toEqual([3, 3]);
+      without.dispose();
+      changed.dispose();
+    }
+    // Not in these cases: the saved state has its variable, or a variable is added in a later step.
+    const both = await load();
+    const [head, added] = [randomVariable('head/kernel_1', [2, 3]), randomVariable('head/kernel_2', [2, 4])];
+    stepOnce(both, [added, body, head], 2);
+    const later = await load();
+    stepOnce(later, [body], 2);
+    stepOnce(later, [body, added], 3);
+    expect(later.iterations).toBe(4);
+    tf.dispose(weights.map(({ tensor }) => tensor));
+    for (const optimizer of [saver, both, later]) optimizer.dispose();
+  });
+
+  it('counts that int32 cannot hold throw at the step, which changes nothing', async () => {
+    const most = 2 ** 31 - 1;
+    const variable = randomVariable('a', [2, 3]);
+    const saver = ftp.sgd(0.01, options);
+    for (let step = 0; step < 2; ++step) stepOnce(saver, [variable], step);
+    const weights = await saver.getWeights();
+    const attempt = async (counts: Record<string, number[]>, fits: boolean) => {
+      const given = weights.map(({ name, tensor }) => {
+        const values = counts[name];
+        return {
+          name,
+          tensor: values === undefined ? tensor.clone() : tf.tensor(values, tensor.shape, 'int32'),
+        };
+      });
+      const optimizer = ftp.sgd(0.01, options);
+      await optimizer.setWeights(given);
+      tf.dispose(given.map(({ tensor }) => tensor));
+      if (fits) {
+        stepOnce(optimizer, [variable], 2);
+        expect(optimizer.iterations).toBe(most);
+      }
+      const before = await snapshot(optimizer, [variable]);
+      const step = () => stepOnce(optimizer, [variable], 3);
+      expect(step).toThrow(expect.objectContaining({ code: 'STATE_MISMATCH' }));
+      expect(step).toThrow('this would be step 2147483648, but step counts are int32 and end at 2147483647');
+      expect(await snapshot(optimizer, [variable])).toEqual(before);
+      optimizer.dispose();
+    };
+    await attempt({ iter: [most - 1], 'a/steps': [most - 1, most - 1] }, true);
+    await attempt({ iter: [most] }, false);
+    await attempt({ 'a/steps': [2, most] }, false);
+    tf.dispose(weights.map(({ tensor }) => tensor));
+    saver.dispose();
+  });
+
+  it('a learning rate function that was lost warns once, and set again gives the same bits', async () => {
+    const warn = vi.spyOn(console, 'warn').mockImplementation(() => {});
+    const schedule = (step: number) => 0.5 / (step + 1);
+    const variables = [randomVariable('a', [3, 4])];
+    const [variable] = variables as [tf.Variable];
+    const optimizer = ftp.adamw(schedule, options);
+    for (let step = 0; step < 3; ++step) stepOnce(optimizer, variables, step);
+    const [config, weights, left] = [optimizer.getConfig(), await optimizer.getWeights(), variable.clone()];
+    for (let step = 3; step < 6; ++step) stepOnce(optimizer, variables, step);
+    const expected = await snapshot(optimizer, variables);
+    const restore = async (from: tf.serialization.ConfigDict) => {
+      const restored = fromConfigOf(optimizer, from);
+      await restored.setWeights(weights);
+      variable.assign(left);
+      return restored;
+    };
+    const resumed = await restore(config);
+    resumed.learningRate = schedule;
+    for (let step = 3; step < 6; ++step) stepOnce(resumed, variables, step);
+    expect(await snapshot(resumed, variables)).toEqual(expected);
+    const constant = await restore(config);
+    constant.learningRate = 0.25;
+    stepOnce(constant, variables, 3);
+    const neverHad = await restore({ ...config, schedule: false });
+    stepOnce(neverHad, variables, 3);
+    expect(warn).not.toHaveBeenCalled();
+
+    const lost = await restore(config);
+    expect(warn).not.toHaveBeenCalled();
+    for (let step = 3; step < 6; ++step) stepOnce(lost, variables, step);
+    expect(await snapshot(lost, variables)).not.toEqual(expected);
+    expect(warn.mock.calls).toEqual([
+      [
+        expect.stringMatching(
+          /^tfjs-ftp: the learning rate was a function when .* stays at 0\.125, .* until optimizer\.learningRate is set/,
+        ),
+      ],
+    ]);
+    // Saved again it is still lost; a number that was set is not.
+    expect(lost.getConfig()).toMatchObject({ learningRate: 0.125, schedule: true });
+    expect(constant.getConfig()).toMatchObject({ learningRate: 0.25, schedule: false });
+    expect(resumed.getConfig()).toMatchObject({ schedule: true });
+    warn.mockRestore();
+    tf.dispose([weights.map(({ tensor }) => tensor), left]);
+    for (const disposable of [optimizer, resumed, constant, neverHad, lost]) disposable.dispose();
+  });
+
   it('names are matched without the suffix that tfjs adds, by shape and order', async () => {
     const names = ['w', 'w_1', 'dense/kernel', 'dense_1/kernel'];
     const saved = names.map((name, i) => randomVariable(name, [2, 3], i));
@@ -316,10 +446,11 @@ describe('configuration', () => {
       nonFinite: 'skip',
       threads: 3,
       implementation: 'reference',
-      exclude: ['snake_case_name/', /^some_thing$/i],
+      exclude: ['snake_case_name/', /^some_thing$/i, { layer: 'a_layer' }],
       outputAxis: (name) => (name.startsWith('first_axis') ? 0 : undefined),
     });
-    const variables = [randomVariable('first_axis/kernel', [2, 3]), randomVariable('some_thing', [2, 3])];
+    const names = ['first_axis/kernel', 'some_thing', 'snake_case_name/w', 'a_layer/w'];
+    const variables = names.map((name) => randomVariable(name, [2, 3]));
     stepOnce(optimizer, variables, 0);
     const handlerModel = layers.sequential({ layers: [layers.layers.dense({ units: 1, inputShape: [1] })] });
     handlerModel.compile({ optimizer, loss: 'meanSquaredError' });
@@ -328,6 +459,7 @@ describe('configuration', () => {
     const loaded = await layers.loadLayersModel(handler);
     const restored = loaded.optimizer as FtpOptimizer;
     expect(restored.getConfig()).toEqual({ ...optimizer.getConfig(), learningRate: 0.25 });
+    expect(restored.getConfig()).toMatchObject({ schedule: true });
     expect(restored.implementation).toBe('reference');
     restored.learningRate = 0.1;
     stepOnce(restored, variables, 1);
@@ -335,11 +467,57 @@ describe('configuration', () => {
     expect(reports.map(({ name, rows, excluded }) => [name, rows, excluded])).toEqual([
       ['first_axis/kernel', 2, false],
       ['some_thing', 3, true],
+      ['snake_case_name/w', 3, true],
+      ['a_layer/w', 3, true],
     ]);
     restored.dispose();
     optimizer.dispose();
     tf.disposeVariables();
   });
+
+  it.each([
+    ['no object', () => null, 'configuration must be an object, got null'],
+    [
+      'no exclusion',
+      () => ({ exclusion: undefined }),
+      "'exclusion' is not what an FTP optimizer saves, got undef",
+    ],
+    ['an exclusion of another kind', () => ({ exclusion: ['head'] }), "'exclusion' is not .*, got an array"],
+    [
+      'patterns that are none',
+      () => ({ exclusion: { patterns: [{ regexp: { name: '(' }, flags: '' }], names: [] } }),
+      "'exclusion' is not",
+    ],
+    [
+      'a pattern without a name',
+      () => ({ exclusion: { patterns: [{ layer: 'head' }], names: [] } }),
+      "'exclusion' is not",
+    ],
+    ['no layouts', () => ({ layouts: null }), "'layouts' is not what an FTP optimizer saves, got null"],
+    ['half a layout', () => ({ layouts: [{ name: 'a', shape: [2], layout: [1, 2] }] }), "'layouts' is not"],
+  ] as Array<[string, () => object | null, string]>)('with %s is refused', (_what, change, message) => {
+    const made = [ftp.adamw(0.1), ftp.sgd(0.1), ftp.wrap(tf.train.sgd(0.1))] as const;
+    for (const optimizer of made) {
+      const changes = change();
+      const config = changes === null ? null : { ...optimizer.getConfig(), ...changes };
+      const restore = () => fromConfigOf(optimizer, config);
+      expect(restore).toThrow(expect.objectContaining({ code: 'STATE_MISMATCH' }));
+      expect(restore).toThrow(new RegExp(message));
+      optimizer.dispose();
+    }
+  });
+
+  it.each([undefined, null, 'sgd', { className: 'SGD' }, { config: {} }])(
+    'of a wrapper without a base is refused: %s',
+    (base) => {
+      const optimizer = ftp.wrap(tf.train.sgd(0.1));
+      const config = { ...optimizer.getConfig(), base } as tf.serialization.ConfigDict;
+      const restore = () => FtpWrapOptimizer.fromConfig(FtpWrapOptimizer as never, config);
+      expect(restore).toThrow(expect.objectContaining({ code: 'STATE_MISMATCH' }));
+      expect(restore).toThrow("'base' must be {className, config} of the wrapped optimizer, got ");
+      optimizer.dispose();
+    },
+  );
 
   it('of a wrapper names a base optimizer that is not registered', () => {
     class Unregistered extends tf.SGDOptimizer {

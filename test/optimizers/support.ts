@@ -65,3 +65,13 @@ export async function withWeights(
   await use(weights);
   for (const { tensor } of weights) tensor.dispose();
 }
+
+/** An optimizer of the same class from a configuration that went through JSON, as a file's does. */
+export function fromConfigOf(
+  optimizer: FtpOptimizer,
+  config: tf.serialization.ConfigDict | null = optimizer.getConfig(),
+): FtpOptimizer {
+  const maker = optimizer.constructor as unknown as typeof FtpOptimizer &
+    tf.serialization.SerializableConstructor<FtpOptimizer>;
+  return maker.fromConfig(maker, JSON.parse(JSON.stringify(config)) as tf.serialization.ConfigDict);
+}

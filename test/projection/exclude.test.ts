@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { Exclusion } from '../../src/projection/exclude.js';
+import { type ExcludeOption, Exclusion } from '../../src/projection/exclude.js';
 import { findByName } from '../../src/projection/names.js';
 
 const NAMES = ['head/kernel', 'head/bias', 'conv_1/kernel', 'conv_1/bias'];
@@ -41,11 +41,12 @@ describe('exclude', () => {
   it.each([
     ['patterns', ['snake_case/', /^conv_\d\/(?<in_name>kernel)$/i] as Array<string | RegExp>],
     ['a predicate', (name: string) => name === 'conv_1/kernel'],
-  ])('saves %s', (_what, option) => {
+    ['a layer', [{ layer: 'conv_1' }, 'bias'], ['conv_1/kernel', 'conv_1/bias', 'head/bias']],
+  ] as Array<[string, ExcludeOption, string[]?]>)('saves %s', (_what, option, names = ['conv_1/kernel']) => {
     const exclusion = new Exclusion(option);
     const saved = JSON.parse(JSON.stringify(exclusion.toConfig(NAMES)));
     const restored = Exclusion.fromConfig(saved);
-    expect(excludedBy(restored)).toEqual(['conv_1/kernel']);
+    expect(new Set(excludedBy(restored))).toEqual(new Set(names));
     expect(restored.toConfig(NAMES)).toEqual(exclusion.toConfig(NAMES));
   });
 
@@ -55,6 +56,24 @@ describe('exclude', () => {
     expect(restored.matches('head/kernel_2')).toBe(true);
     expect(restored.matches('head/kernel/more')).toBe(false);
     expect(restored.matches('head/bias')).toBe(false);
+  });
+});
+
+describe('exclude of a layer', () => {
+  it('by a segment of the path that is not the last', () => {
+    const names = ['head/kernel', 'net/head/bias_2', 'multi_head/w', 'head_1/w', 'head', 'net/head', 'a/b/w'];
+    expect(excludedBy(new Exclusion([{ layer: 'head' }]), names)).toEqual(['head/kernel', 'net/head/bias_2']);
+    expect(excludedBy(new Exclusion([{ layer: 'a/b' }]), names)).toEqual(['a/b/w']);
+  });
+
+  it('with a model, by its weights alone; other names are saved', () => {
+    const ofLayer = (layer: string) => new Set(layer === 'net' ? ['conv_1/kernel', 'net/w'] : []);
+    const exclusion = new Exclusion([{ layer: 'net' }], [], ofLayer);
+    const names = [...NAMES, 'net/w', 'net/other'];
+    expect(excludedBy(exclusion, names)).toEqual(['conv_1/kernel', 'net/w']);
+    const config = JSON.parse(JSON.stringify(exclusion.toConfig(names)));
+    expect(config.names).toEqual([{ name: 'conv_1/kernel' }]);
+    expect(excludedBy(Exclusion.fromConfig(config), [...NAMES, 'net/w'])).toEqual(['conv_1/kernel', 'net/w']);
   });
 });
 
