@@ -144,7 +144,7 @@ export async function buildEmulatedAddon(say, { force = false } = {}) {
   return true;
 }
 
-/** Compiles src/ twice, and bench/ and demo/ if they are there, if a source changed. */
+/** Compiles src/ twice, and bench/, demo/ and tools/ if they are there, if a source changed. */
 export async function buildTypeScript(say, { force = false } = {}) {
   const projects = [
     { config: 'tsconfig.json', folders: ['src'], output: 'dist', result: 'dist/index.js' },
