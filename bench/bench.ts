@@ -113,14 +113,14 @@ class Bench {
   }
 
   async run(): Promise<BenchReport> {
-    const { suites, quick } = this.options;
+    const { suites, quick, targets } = this.options;
     print(formatEnvironment(this.report.environment));
     if (suites.includes('kernels')) await this.kernels();
     if (suites.includes('step')) await this.steps();
     if (suites.includes('train')) await this.train();
     if (suites.includes('cuda')) await this.cuda();
     this.report.targets = judgeTargets(this.report, !quick);
-    print(formatClosing(this.report));
+    print(formatClosing(this.report, targets));
     return this.report;
   }
 }

@@ -6,7 +6,7 @@
  */
 
 import { median, quantile, sampleWithReplacement } from 'simple-statistics';
-import { Random } from '../demo/random.js';
+import { Random } from '../tools/random.js';
 import { casesOf, type MeasuredCase, originOf } from './cases.js';
 import type { ReportFile } from './report_file.js';
 import type { Summary } from './schema.js';

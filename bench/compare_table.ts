@@ -1,5 +1,7 @@
 /** A comparison as text. */
 
+import { groupBy } from '../tools/group.js';
+import { table } from '../tools/table.js';
 import {
   CONFIDENCE,
   type ComparedCase,
@@ -8,8 +10,7 @@ import {
   MIN_SAMPLES,
   TOLERANCE,
 } from './compare.js';
-import { groupBy } from './group.js';
-import { milliseconds, ratioText, table } from './report.js';
+import { milliseconds, ratioText } from './report.js';
 import type { Summary } from './schema.js';
 
 const MARKS = { slower: 'SLOWER', faster: 'faster', noise: 'within noise', 'not judged': 'not judged' };

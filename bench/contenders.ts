@@ -48,7 +48,7 @@ export const STEP_CONTENDERS: readonly StepContender[] = [
   },
   {
     name: 'ftp-adamw-ignore',
-    label: "FTP-AdamW, nonFinite: 'ignore'",
+    label: 'FTP-AdamW, no check',
     create: () => ftp.adamw(RATE, { implementation: 'native', nonFinite: 'ignore' }),
     bytes: bytesPerParameter('ftp-adamw'),
     words: { state: 4, transient: 1 },

@@ -1,13 +1,14 @@
 /** Tables of runs on a GPU; files of one machine side by side, PyTorch's beside ours. */
 
-import { groupBy } from './group.js';
-import { fixed, millions, milliseconds, ratioText, table } from './report.js';
+import { groupBy } from '../tools/group.js';
+import { table } from '../tools/table.js';
+import { fixed, millions, milliseconds, ratioText } from './report.js';
 import type { CudaContender, CudaReport, CudaRun, Summary } from './schema.js';
 import { ratioByRound, ratioOfMedians, summarize } from './statistics.js';
 
 /** Whose times the others' are divided by, where it ran: name of the contender and head of the column. */
 const BASELINES = [
-  { name: 'adamw-three', head: 'x plain AdamW' },
+  { name: 'adamw-three', head: 'x AdamW' },
   { name: 'torch-adamw-fused', head: 'x torch AdamW' },
   { name: 'authors-adamp', head: "x authors' AdamP" },
 ] as const;
@@ -79,7 +80,7 @@ function formatWorkload({ workload, entries }: Workload): string {
     // A copy moves another number of bytes than a step: their times do not compare.
     row(entry, entry.contender.optimizer === 'copy' ? [] : baselines.map((baseline) => baseline.entry)),
   );
-  const head = ['', 'launches', 'ms', 'host us', 'B/parameter', 'GB/s', 'of copy'];
+  const head = ['', 'launches', 'ms', 'host us', 'B/par.', 'GB/s', 'of copy'];
   return [
     `${workload.label}: ${workload.variables} variables, ${millions(workload.parameters)}`,
     table(

@@ -16,19 +16,19 @@ import { summarizeRun } from './timed.js';
 const CONTENDERS: Record<string, { label: string; bytes: number }> = {
   copy: { label: 'memcpy', bytes: bytesPerParameter('copy') },
   'stream-copy': { label: 'copy past the caches', bytes: bytesPerParameter('copy') },
-  'ftp-adamw-rows': { label: 'FTP-AdamW, rows contiguous', bytes: bytesPerParameter('ftp-adamw') },
-  'ftp-adamw-columns': { label: 'FTP-AdamW, columns strided', bytes: bytesPerParameter('ftp-adamw') },
-  'ftp-sgd-rows': {
-    label: 'FTP-SGD with momentum, rows contiguous',
+  'ftp-adamw-rows': { label: 'FTP-AdamW, rows', bytes: bytesPerParameter('ftp-adamw') },
+  'ftp-adamw-columns': { label: 'FTP-AdamW, columns', bytes: bytesPerParameter('ftp-adamw') },
+  'ftp-sgd-momentum-rows': {
+    label: 'FTP-SGD momentum, rows',
     bytes: bytesPerParameter('ftp-sgd-momentum'),
   },
-  'ftp-sgd-columns': {
-    label: 'FTP-SGD with momentum, columns strided',
+  'ftp-sgd-momentum-columns': {
+    label: 'FTP-SGD momentum, columns',
     bytes: bytesPerParameter('ftp-sgd-momentum'),
   },
   adamw: { label: 'plain fused AdamW', bytes: bytesPerParameter('adamw') },
 };
-const BASELINES = ['adamw', 'ftp-adamw-rows', 'ftp-sgd-rows'];
+const BASELINES = ['adamw', 'ftp-adamw-rows', 'ftp-sgd-momentum-rows'];
 
 /** Words a parameter: shared weights, gradients, outputs, and the state of five contenders. */
 const WORDS = 3 + 4 + 4 + 3 + 3 + 2;

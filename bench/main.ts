@@ -4,7 +4,9 @@ import fs from 'node:fs';
 import { createRequire } from 'node:module';
 import path from 'node:path';
 import { Command, InvalidArgumentError, Option } from 'commander';
-import { count, number } from '../demo/option_values.js';
+import { count, number } from '../tools/cli_values.js';
+
+const TARGETS = "also hold the numbers against the project's targets";
 
 /** Development dependencies, which installing the package leaves out. */
 const NEEDED = ['simple-statistics', 'cli-table3', 'zod', 'vega', 'vega-lite'];
@@ -15,6 +17,7 @@ interface RunOptions {
   rounds?: number;
   json?: string;
   quick: boolean;
+  targets: boolean;
 }
 
 interface CompareOptions {
@@ -49,7 +52,7 @@ function checkPackages(command: Command): void {
   }
 }
 
-async function run({ suite, list, rounds, json, quick }: RunOptions): Promise<void> {
+async function run({ suite, list, rounds, json, quick, targets }: RunOptions): Promise<void> {
   const { runBench } = await import('./bench.js');
   const { LIST_CHOICES, SUITES } = await import('./plan.js');
   const report = await runBench({
@@ -57,6 +60,7 @@ async function run({ suite, list, rounds, json, quick }: RunOptions): Promise<vo
     lists: list === undefined ? LIST_CHOICES : [list],
     ...(rounds === undefined ? {} : { rounds }),
     quick,
+    targets,
   });
   if (json !== undefined) fs.writeFileSync(json, `${JSON.stringify(report, null, 2)}\n`);
   // Targets that are not met are a result; trials that failed are an error.
@@ -87,10 +91,10 @@ async function roofline(input: string, { output, only }: { output: string; only?
   fs.writeFileSync(output, `${await drawRoofline(panels, describeOrigin(file))}\n`);
 }
 
-async function show(files: string[]): Promise<void> {
+async function show(files: string[], { targets }: { targets: boolean }): Promise<void> {
   const { readReport } = await import('./report_file.js');
   const { formatFiles } = await import('./show.js');
-  console.log(formatFiles(files.map(readReport)));
+  console.log(formatFiles(files.map(readReport), targets));
 }
 
 /** What is wrong with a file is a message, not a stack. */
@@ -120,6 +124,7 @@ function runCommand(): Command {
     .option('--rounds <n>', "rounds of each trial, in place of the suite's own number", count)
     .option('--json <file>', 'write everything to this file', writableFile)
     .option('--quick', 'small lists and few rounds, to see that all works; not judged', false)
+    .option('--targets', TARGETS, false)
     .allowExcessArguments(false)
     .action(run);
 }
@@ -157,10 +162,9 @@ function main(): Promise<Command> {
     .action(withMessage(roofline));
   program
     .command('show')
-    .description(
-      'Prints the tables and targets of JSON files; those of a GPU side by side, PyTorch beside ours.',
-    )
+    .description('Prints the tables of JSON files; those of a GPU side by side, PyTorch beside ours.')
     .argument('<json...>', 'JSON files')
+    .option('--targets', TARGETS, false)
     .action(withMessage(show));
   return program.parseAsync();
 }

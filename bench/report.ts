@@ -1,6 +1,6 @@
 /** The report as text. */
 
-import Table from 'cli-table3';
+import { table } from '../tools/table.js';
 import type {
   BenchReport,
   Environment,
@@ -13,26 +13,20 @@ import type {
   TrainRun,
 } from './schema.js';
 
-export function table(head: string[], rows: string[][]): string {
-  const result = new Table({
-    head,
-    colAligns: ['left', ...head.slice(1).map(() => 'right' as const)],
-    // Plain text, so that the table is the same in a terminal and in a file.
-    style: { head: [], border: [], compact: true },
-  });
-  result.push(...rows);
-  return result.toString();
-}
-
 const NONE = '';
 
-export function milliseconds({ median, mad }: Summary): string {
-  const digits = median < 1e-2 ? 3 : 1;
-  return `${(1000 * median).toFixed(digits)} ± ${(1000 * mad).toFixed(digits)}`;
+/** Median, and the median absolute deviation in percent of it. */
+function withSpread(value: string, { median, mad }: Summary): string {
+  return `${value} ±${((100 * mad) / median).toFixed(0)}%`;
+}
+
+export function milliseconds(summary: Summary): string {
+  const { median } = summary;
+  return withSpread((1000 * median).toFixed(median < 1e-2 ? 3 : 1), summary);
 }
 
 export function ratioText(summary: Summary | undefined): string {
-  return summary === undefined ? NONE : `${summary.median.toFixed(3)} ± ${summary.mad.toFixed(3)}`;
+  return summary === undefined ? NONE : withSpread(summary.median.toFixed(3), summary);
 }
 
 export function fixed(value: number | null | undefined, digits: number): string {
@@ -74,10 +68,7 @@ export function formatStep({ backend, tensorflow, list, contenders }: StepRun): 
   return [
     `Step of ${list.label} (${list.variables} variables, ${millions(list.parameters)}) on ${backend}` +
       (tensorflow === null ? '' : ` (TensorFlow ${tensorflow})`),
-    table(
-      ['', 'ms a step', 'x tf adam', 'x tf sgd', 'x fused AdamW', 'x reference', 'B/parameter', 'GB/s'],
-      rows,
-    ),
+    table(['', 'ms per step', 'x tf adam', 'x tf sgd', 'x AdamW', 'x ref.', 'B/par.', 'GB/s'], rows),
     ...(check === undefined
       ? []
       : [`The check of the gradients (nonFinite: 'throw'): ${ratioText(check)} times the step without it.`]),
@@ -107,7 +98,7 @@ export function formatKernels({ list, threads, simd, copyBytes, contenders }: Ke
     `Kernels alone, ${list.label} (${millions(list.parameters)}), ${threads} thread${threads === 1 ? '' : 's'}, ` +
       `${simd}; copy of ${copyBytes / 2 ** 20} MiB`,
     table(
-      ['', 'ms', 'B/parameter', 'GB/s', 'of memcpy', 'of stream copy', 'x fused AdamW', 'x rows'],
+      ['', 'ms', 'B/par.', 'GB/s', 'of memcpy', 'of stream', 'x AdamW', 'x rows'],
       contenders.map((contender) => [
         contender.label,
         milliseconds(contender.secondsPerStep),
@@ -131,7 +122,7 @@ export function formatTrain({ tensorflow, parameters, batchSize, contenders }: T
     `Training step of the demo's model (${millions(parameters)} trained, batches of ${batchSize}), ` +
       `TensorFlow ${tensorflow}`,
     table(
-      ['', 'ms a step', 'x tf adam', 'x fused AdamW', 'optimizer, % of the step'],
+      ['', 'ms per step', 'x tf adam', 'x AdamW', 'optimizer, % of the step'],
       contenders.map((contender) => [
         contender.label,
         milliseconds(contender.secondsPerStep),
@@ -151,18 +142,25 @@ export function formatTargets(targets: readonly Target[], note: string): string 
   };
   const rows = targets.map(({ what, limit, atLeast, measured, met }) => [
     what,
-    `${atLeast ? 'at least' : 'at most'} ${limit}`,
+    `${atLeast ? '>=' : '<='} ${limit}`,
     ratioText(measured ?? undefined),
     verdict(met, measured),
   ]);
   return `Targets (median of the rounds' ratios)${note}\n${table(['', 'target', 'measured', ''], rows)}`;
 }
 
-/** Targets and what was left out: the end of the report. */
-export function formatClosing({ targets, leftOut, settings }: BenchReport): string {
-  const lines = [formatTargets(targets, settings.quick ? '; a quick run is not judged' : '')];
+/**
+ * What was left out, and the targets: the end of the report.
+ *
+ * @param withTargets they are the project's own: shown to those who ask for them
+ */
+export function formatClosing({ targets, leftOut, settings }: BenchReport, withTargets: boolean): string {
+  const lines: string[] = [];
+  if (withTargets) {
+    lines.push(formatTargets(targets, settings.quick ? '; a quick run is not judged' : ''));
+  }
   if (leftOut.length > 0) {
-    lines.push('', 'Left out');
+    lines.push(...(withTargets ? [''] : []), 'Left out');
     for (const { what, reason, failed } of leftOut) {
       lines.push(`- ${what}: ${failed ? 'FAILED: ' : ''}${reason.trim().replaceAll('\n', '\n    ')}`);
     }

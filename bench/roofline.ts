@@ -4,7 +4,7 @@
  * fastest first, with the spread from the fastest sample to the slowest and the roofs of memory as lines.
  */
 
-import { drawSvg } from '../demo/vega_svg.js';
+import { drawSvg } from '../tools/vega_svg.js';
 import { BYTES_NOTE, type Roof, type RooflinePanel, type RooflinePoint } from './roofs.js';
 
 const COLORS: Record<string, string> = {
@@ -65,7 +65,7 @@ function marks(panels: readonly RooflinePanel[]) {
       field: 'layout',
       type: 'nominal',
       scale: { domain: layouts, range: layouts.map((name) => SHAPES[name]) },
-      legend: { orient: 'top', title: 'layout' },
+      legend: { orient: 'top', title: null },
     },
   };
 }
@@ -188,6 +188,7 @@ function bandwidthChart(panel: RooflinePanel, { color, shape }: ReturnType<typeo
 export function drawRoofline(panels: readonly RooflinePanel[], source: string): Promise<string> {
   const encodings = marks(panels);
   return drawSvg({
+    config: { legend: { layout: { top: { direction: 'horizontal', margin: 30 } } } },
     title: {
       text: 'Roofline of the fused step',
       subtitle: [source, BYTES_NOTE],

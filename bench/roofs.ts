@@ -88,9 +88,8 @@ function present<T>(value: T | null): value is T {
 
 /** The optimizer by its names in bytes.ts and flops.ts, from the name that kernel_bench prints. */
 function kernelOptimizer(name: string): { optimizer: string; layout: string | null } {
-  const [, base, layout] = /^(.*?)(?:-(rows|columns))?$/.exec(name) ?? [];
-  const optimizer = base === 'ftp-sgd' ? 'ftp-sgd-momentum' : (base as string);
-  return { optimizer, layout: layout ?? null };
+  const [, optimizer, layout] = /^(.*?)(?:-(rows|columns))?$/.exec(name) ?? [];
+  return { optimizer: optimizer as string, layout: layout ?? null };
 }
 
 function kernelPanel({ list, threads, simd, copyBytes, contenders }: KernelRun, cpu: string): RooflinePanel {

@@ -50,18 +50,14 @@ export function judgeCudaTargets(reports: readonly CudaReport[], judge: boolean)
         .sort((a, b) => median(a.contender.samples) - median(b.contender.samples));
       const where = `GPU, ${found.workload.label}, ${layout}`;
       const measured = fastest === undefined ? null : shareOfCopy(fastest);
-      targets.push(
-        judged(`${where}: share of the copy's bandwidth at 36 bytes`, share, measured, true, real),
-      );
+      targets.push(judged(`${where}: share of the copy's bandwidth`, share, measured, true, real));
       if (list !== 'vit') continue;
       const over = (name: string): Summary | null => {
         const baseline = named(name);
         return fastest === undefined || baseline === undefined ? null : cudaRatio(fastest, baseline);
       };
       const torch = over('torch-adamw-fused');
-      targets.push(
-        judged(`${where}: FTP-AdamW over torch.optim.AdamW(fused=True)`, 1.45, torch, false, real),
-      );
+      targets.push(judged(`${where}: FTP-AdamW over torch's fused AdamW`, 1.45, torch, false, real));
       const authors = over('authors-adamp');
       targets.push(judged(`${where}: FTP-AdamW over the authors' optimizer`, 1 / 20, authors, false, real));
     }
@@ -95,7 +91,7 @@ export function judgeTargets(runs: Runs, judge: boolean): Target[] {
     const name = `ftp-adamw-${layout}`;
     const contender = kernels?.contenders.find((candidate) => candidate.name === name);
     const where = `kernel, ViT-B/16, ${TARGET_THREADS} threads, ${layout}`;
-    add(`${where}: share of memcpy's bandwidth at 40 bytes`, 0.75, contender?.shareOfCopy ?? null, true);
+    add(`${where}: share of memcpy's bandwidth`, 0.75, contender?.shareOfCopy ?? null, true);
     add(`${where}: FTP-AdamW over plain fused AdamW`, 1.45, ratio(kernels?.contenders, name, 'adamw'));
   }
   add(
@@ -113,7 +109,7 @@ export function judgeTargets(runs: Runs, judge: boolean): Target[] {
     }
   }
   add(
-    "whole training step of the demo's model: FTP-AdamW over tf.train.adam",
+    "demo's training step: FTP-AdamW over tf.train.adam",
     1,
     ratio(runs.train[0]?.contenders, 'ftp-adamw', 'tf-adam'),
   );

@@ -1,7 +1,7 @@
 /** The demo's command line. */
 import { Command, InvalidArgumentError, Option } from 'commander';
+import { count, number } from '../tools/cli_values.js';
 import { type ImplementationOption, METHOD_NAMES, type MethodName } from './methods.js';
-import { count, number } from './option_values.js';
 
 export interface DemoOptions {
   steps: number;
@@ -80,7 +80,11 @@ export function parseOptions(argv: readonly string[]): DemoOptions {
       number('a whole number', Number.isSafeInteger),
       1,
     )
-    .option('--methods <list>', `some of ${METHOD_NAMES.join(',')}`, methodList, [...METHOD_NAMES])
+    .addOption(
+      new Option('--methods <list>', `some of ${METHOD_NAMES.join(',')}`)
+        .argParser(methodList)
+        .default([...METHOD_NAMES], 'all'),
+    )
     .option('--sweep', 'also AdamW and FTP over three learning rates; writes sweep.svg', false)
     .option('--sheet', 'also a picture of the test images; writes sheet.png', false)
     .option('--samples <n>', 'test images of each character in each font', count, 4)
@@ -110,11 +114,10 @@ export function parseOptions(argv: readonly string[]): DemoOptions {
       number('between 0 and 1', (x) => x > 0 && x < 1),
       0.2,
     )
-    .option(
-      '--ood <name=dir>',
-      'with --data: shifted images of the same classes; may be repeated',
-      namedFolder,
-      new Map(),
+    .addOption(
+      new Option('--ood <name=dir>', 'with --data: shifted images of the same classes; may be repeated')
+        .argParser(namedFolder)
+        .default(new Map(), 'none'),
     )
     .option(
       '--freeze <pattern>',
@@ -122,13 +125,25 @@ export function parseOptions(argv: readonly string[]): DemoOptions {
         'first layer with weights; normalization is always frozen)',
       layerPattern,
     )
-    .option('--pixels <low,high>', 'with --data: pixel values that the model expects', valueRange, [0, 1]);
+    .addOption(
+      new Option('--pixels <low,high>', 'with --data: pixel values that the model expects')
+        .argParser(valueRange)
+        .default([0, 1], '0,1'),
+    );
   command.parse(argv, { from: 'user' });
   const options = command.opts<DemoOptions>();
   if ((options.data === undefined) !== (options.model === undefined)) {
     command.error('error: --data and --model must be given together');
   }
-  const alone = options.data === undefined && (options.ood.size > 0 || options.freeze !== undefined);
-  if (alone) command.error('error: --ood and --freeze need --data and --model');
+  const own = options.data !== undefined;
+  const given = (own ? ['task', 'samples'] : ['ood', 'freeze', 'val', 'pixels']).filter(
+    (name) => command.getOptionValueSource(name) === 'cli',
+  );
+  if (given.length > 0) {
+    const names = given.map((name) => `--${name}`).join(', ');
+    command.error(
+      `error: ${names} cannot be given ${own ? "with --data: of the demo's own tasks only" : 'without --data and --model'}`,
+    );
+  }
   return options;
 }

@@ -41,17 +41,22 @@ export function shiftedColumns(task: Task): string[] {
   return [...task.shifted.map((set) => set.name), 'corrupted'];
 }
 
-/** Fine-tunes with one method and tests it. Shows a progress bar on a terminal. */
+/**
+ * Fine-tunes with one method and tests it. Shows a progress bar on a terminal.
+ *
+ * @param place of this run among all, such as `method 2 of 5`
+ */
 export async function runMethod(
   task: Task,
   name: MethodName,
   options: ComparisonOptions,
-  settings: MethodSettings = METHODS[name].settings,
+  settings: MethodSettings,
+  place: string,
 ): Promise<Row> {
   const method = METHODS[name];
   const corrupted = corruptedSets(task.toCorrupt, options.seed, task.range);
   const tests = 1 + task.shifted.length + corrupted.length;
-  const bar = progressBar(`${method.label} ${settings.learningRate}`, options.steps + tests);
+  const bar = progressBar(`${place}: ${method.label} ${settings.learningRate}`, options.steps + tests);
   let done = 0;
   const trained = await fineTune(task, method, settings, {
     ...options,

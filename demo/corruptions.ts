@@ -4,8 +4,8 @@
  * them.
  */
 import * as tf from '@tensorflow/tfjs-core';
+import { hashKeys } from '../tools/random.js';
 import { changedSet, type EvaluationSet } from './evaluation.js';
-import { hashKeys } from './random.js';
 
 export const CORRUPTIONS = ['noise', 'blur', 'contrast', 'pixelation'] as const;
 export type Corruption = (typeof CORRUPTIONS)[number];

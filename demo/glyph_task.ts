@@ -8,11 +8,11 @@ import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { LayersModel } from '@tensorflow/tfjs-layers';
 import { imageFolder } from 'tfjs-ftp/data';
+import { Random } from '../tools/random.js';
 import { type EvaluationSet, setInMemory } from './evaluation.js';
 import { families, type Kind, type Split } from './fonts.js';
 import { CODE_CHARACTERS, GlyphPainter, IMAGE_SIZE, NARROW_PLACEMENT, type Style } from './glyphs.js';
 import { loadModelFiles } from './load_model.js';
-import { Random } from './random.js';
 import type { Task } from './task.js';
 import { prepareTransfer } from './transfer.js';
 

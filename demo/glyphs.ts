@@ -2,8 +2,8 @@
  * Draws single characters as 32x32 RGB images, with random placement, size, rotation, colours and textures.
  */
 import type { Canvas, SKRSContext2D } from '@napi-rs/canvas';
+import type { Random } from '../tools/random.js';
 import { type CanvasModule, loadCanvas } from './fonts.js';
-import type { Random } from './random.js';
 import { type Colour, contrastingColours, css, paintTexture } from './textures.js';
 
 /** Width and height of an image, in pixels. */

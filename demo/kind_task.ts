@@ -5,11 +5,11 @@
  */
 import { join, resolve } from 'node:path';
 import { imageFolder } from 'tfjs-ftp/data';
+import { Random } from '../tools/random.js';
 import { type EvaluationSet, setInMemory } from './evaluation.js';
 import { families, KINDS } from './fonts.js';
 import { type GlyphTaskOptions, type ImageToWrite, loadPretrainedGlyphs, writeImages } from './glyph_task.js';
 import { CHARACTERS, GlyphPainter, IMAGE_SIZE, NARROW_PLACEMENT, type Style } from './glyphs.js';
-import { Random } from './random.js';
 import type { Task } from './task.js';
 import { prepareTransfer } from './transfer.js';
 

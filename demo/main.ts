@@ -42,15 +42,16 @@ function printHeader(task: Task, options: DemoOptions, { backend, tensorflow, th
 /** One row a method, in the order of the command line. */
 async function compare(task: Task, options: DemoOptions): Promise<Row[]> {
   const rows: Row[] = [];
-  for (const name of options.methods) {
+  for (const [i, name] of options.methods.entries()) {
     const { settings } = METHODS[name];
     const learningRate = options.lr ?? settings.learningRate;
-    rows.push(await runMethod(task, name, options, { ...settings, learningRate }));
-    const row = rows.at(-1) as Row;
+    const place = `method ${i + 1} of ${options.methods.length}`;
+    const row = await runMethod(task, name, options, { ...settings, learningRate }, place);
+    rows.push(row);
     if (rows.length === 1) console.log(`optimizer step: ${row.implementation}\n`);
     if (!process.stderr.isTTY) {
       console.log(
-        `${row.label}: ID ${(100 * row.id).toFixed(1)}%, mean OOD ${(100 * row.meanOod).toFixed(1)}%`,
+        `${place}: ${row.label}: ID ${(100 * row.id).toFixed(1)}%, mean OOD ${(100 * row.meanOod).toFixed(1)}%`,
       );
     }
   }
@@ -60,11 +61,11 @@ async function compare(task: Task, options: DemoOptions): Promise<Row[]> {
 /** AdamW and FTP over the learning rates; rows of the table that fit are taken over. */
 async function sweep(task: Task, options: DemoOptions, known: readonly Row[]): Promise<Row[]> {
   const rows: Row[] = [];
-  for (const name of SWEEP_METHODS) {
-    for (const learningRate of SWEEP_RATES) {
-      const same = known.find((row) => row.method === name && row.learningRate === learningRate);
-      rows.push(same ?? (await runMethod(task, name, options, { ...METHODS[name].settings, learningRate })));
-    }
+  const runs = SWEEP_METHODS.flatMap((name) => SWEEP_RATES.map((learningRate) => ({ name, learningRate })));
+  for (const [i, { name, learningRate }] of runs.entries()) {
+    const same = known.find((row) => row.method === name && row.learningRate === learningRate);
+    const settings = { ...METHODS[name].settings, learningRate };
+    rows.push(same ?? (await runMethod(task, name, options, settings, `sweep ${i + 1} of ${runs.length}`)));
   }
   return rows;
 }

@@ -11,11 +11,11 @@ import { mkdir } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import * as tf from '@tensorflow/tfjs-core';
 import { Command, InvalidArgumentError } from 'commander';
+import { Random } from '../tools/random.js';
 import { families, KINDS } from './fonts.js';
 import { buildGlyphModel } from './glyph_model.js';
 import { CHARACTERS, GlyphPainter, IMAGE_BYTES, IMAGE_SIZE, type Style, WIDE_PLACEMENT } from './glyphs.js';
 import { progressBar } from './progress.js';
-import { Random } from './random.js';
 import { startTensorFlow } from './runtime.js';
 
 interface Options {

@@ -10,12 +10,12 @@ export interface ProgressBar {
 export function progressBar(title: string, total: number): ProgressBar {
   if (!process.stderr.isTTY) return { update() {}, stop() {} };
   const bar = new SingleBar({
-    format: `${title.padEnd(22)} {bar} {percentage}% | {eta_formatted} left | {note}`,
+    format: `${title.padEnd(36)} {bar} {percentage}% | {eta_formatted} left | {note}`,
     barCompleteChar: '█',
     barIncompleteChar: '░',
     hideCursor: true,
     clearOnComplete: true,
-    barsize: 30,
+    barsize: 20,
   });
   bar.start(total, 0, { note: '' });
   return {

@@ -1,7 +1,6 @@
 /** Colours and patterns for glyphs in the wild. */
 import type { SKRSContext2D } from '@napi-rs/canvas';
-import { IMAGE_SIZE } from './glyphs.js';
-import type { Random } from './random.js';
+import type { Random } from '../tools/random.js';
 
 /** Red, green, blue, each 0 to 255. */
 export type Colour = readonly [number, number, number];
@@ -36,7 +35,7 @@ function nearby(colour: Colour, distance: number, random: Random): Colour {
 
 const PATTERNS = [gradient, stripes, checks, dots, blotches] as const;
 
-/** Paints one of five patterns around a base colour over the whole image. */
+/** Paints one of five patterns around a base colour over the whole canvas, which is square. */
 export function paintTexture(context: SKRSContext2D, base: Colour, random: Random): void {
   context.save();
   random.pick(PATTERNS)(context, base, random);
@@ -44,32 +43,35 @@ export function paintTexture(context: SKRSContext2D, base: Colour, random: Rando
 }
 
 function gradient(context: SKRSContext2D, base: Colour, random: Random): void {
+  const size = context.canvas.width;
   const angle = random.uniform(0, 2 * Math.PI);
-  const reach = IMAGE_SIZE / 2;
+  const reach = size / 2;
   const [x, y] = [Math.cos(angle) * reach, Math.sin(angle) * reach];
   const fill = context.createLinearGradient(reach - x, reach - y, reach + x, reach + y);
   fill.addColorStop(0, css(nearby(base, 70, random)));
   fill.addColorStop(1, css(nearby(base, 70, random)));
   context.fillStyle = fill;
-  context.fillRect(0, 0, IMAGE_SIZE, IMAGE_SIZE);
+  context.fillRect(0, 0, size, size);
 }
 
 function stripes(context: SKRSContext2D, base: Colour, random: Random): void {
+  const size = context.canvas.width;
   const width = random.uniform(1.5, 5);
-  context.translate(IMAGE_SIZE / 2, IMAGE_SIZE / 2);
+  context.translate(size / 2, size / 2);
   context.rotate(random.uniform(0, Math.PI));
   context.fillStyle = css(nearby(base, 60, random));
-  for (let x = -IMAGE_SIZE; x < IMAGE_SIZE; x += 2 * width) {
-    context.fillRect(x, -IMAGE_SIZE, width, 2 * IMAGE_SIZE);
+  for (let x = -size; x < size; x += 2 * width) {
+    context.fillRect(x, -size, width, 2 * size);
   }
 }
 
 function checks(context: SKRSContext2D, base: Colour, random: Random): void {
+  const size = context.canvas.width;
   const side = random.uniform(2, 6);
-  context.translate(IMAGE_SIZE / 2, IMAGE_SIZE / 2);
+  context.translate(size / 2, size / 2);
   context.rotate(random.uniform(0, Math.PI));
   context.fillStyle = css(nearby(base, 60, random));
-  const count = Math.ceil(IMAGE_SIZE / side);
+  const count = Math.ceil(size / side);
   for (let row = -count; row < count; ++row) {
     for (let column = -count; column < count; ++column) {
       if ((row + column) % 2 === 0) context.fillRect(column * side, row * side, side, side);
@@ -78,25 +80,21 @@ function checks(context: SKRSContext2D, base: Colour, random: Random): void {
 }
 
 function dots(context: SKRSContext2D, base: Colour, random: Random): void {
+  const size = context.canvas.width;
   const count = random.integer(15, 60);
   for (let i = 0; i < count; ++i) {
     context.fillStyle = css(nearby(base, 60, random));
     context.beginPath();
-    context.arc(
-      random.uniform(0, IMAGE_SIZE),
-      random.uniform(0, IMAGE_SIZE),
-      random.uniform(0.7, 2.5),
-      0,
-      2 * Math.PI,
-    );
+    context.arc(random.uniform(0, size), random.uniform(0, size), random.uniform(0.7, 2.5), 0, 2 * Math.PI);
     context.fill();
   }
 }
 
 function blotches(context: SKRSContext2D, base: Colour, random: Random): void {
+  const size = context.canvas.width;
   const side = random.uniform(2, 8);
-  for (let y = 0; y < IMAGE_SIZE; y += side) {
-    for (let x = 0; x < IMAGE_SIZE; x += side) {
+  for (let y = 0; y < size; y += side) {
+    for (let x = 0; x < size; x += side) {
       context.fillStyle = css(nearby(base, 50, random));
       context.fillRect(x, y, side + 1, side + 1);
     }

@@ -58,6 +58,7 @@ function featuresOf(model: tf.LayersModel): tf.SymbolicTensor {
  * @param seed of the head's first weights
  * @param freeze layers not to train beside normalization, by name; undefined: the stem, the first layer
  *   with weights
+ * @throws Error where a text or pattern of `freeze` matches no layer with weights
  */
 export function prepareTransfer(
   pretrained: tf.LayersModel,
@@ -71,6 +72,13 @@ export function prepareTransfer(
   const model = tf.model({ inputs: pretrained.inputs, outputs: logits });
   const weighted = model.layers.filter((layer) => layer.weights.length > 0);
   const stem = weighted[0]?.name;
+  const names = weighted.map(({ name }) => name).filter((name) => name !== HEAD);
+  const unmatched = freeze?.filter((pattern) => !names.some((name) => matches(name, [pattern]))) ?? [];
+  if (unmatched.length > 0) {
+    throw new Error(
+      `--freeze ${unmatched.join(', ')} matches no layer with weights; the model has ${names.join(', ')}`,
+    );
+  }
   const isNorm = (layer: Layer) => layer.getClassName().endsWith('Normalization');
   const isFrozen = (layer: Layer) =>
     isNorm(layer) || (freeze === undefined ? layer.name === stem : matches(layer.name, freeze));

@@ -24,4 +24,4 @@ await model.fitDataset(images, { epochs: 10 });
 
 console.log(optimizer.implementation); // tensorflow-cpu: the fused native step
 console.table(await optimizer.constraints()); // how far each variable may go, and goes
-await model.save('file://fine-tuned', { includeOptimizer: true });
+await model.save('file://demo-output/fine-tuned', { includeOptimizer: true });

@@ -49,7 +49,7 @@ def tiny():
     return [(1 + i % 8, 8 * (1 + i // 8 % 8)) for i in range(10000)]
 
 
-LISTS = {"vit": ("ViT-B/16", vit), "resnet": ("ResNet-50", resnet), "tiny": ("10,000 tiny", tiny)}
+LISTS = {"vit": ("ViT-B/16", vit), "resnet": ("ResNet-50", resnet), "tiny-10k": ("10,000 tiny", tiny)}
 
 
 def parameters(shapes):

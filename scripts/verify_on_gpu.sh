@@ -67,7 +67,7 @@ for test in cuda_test device_step_test gpu_op_test gpu_order_test; do
 done
 bench vit --list vit --rounds "$rounds" --check off,on \
   --optimizer ftp-adamw,ftp-adamw-amsgrad,ftp-adamw-decay,ftp-sgd-momentum,projection,adamw
-for list in resnet tiny; do
+for list in resnet tiny-10k; do
   bench "$list" --list "$list" --rounds "$rounds" --optimizer ftp-adamw,ftp-sgd-momentum,adamw
 done
 # Which chunk size: one run with several, to choose the default by.
@@ -79,7 +79,7 @@ fi
 
 # PyTorch on the same lists: torch.optim.AdamW(fused=True), and the authors' optimizer where it is given.
 if python3 -c 'import torch; assert torch.cuda.is_available()' 2>/dev/null; then
-  step torch python3 scripts/bench_torch.py --list vit,resnet,tiny --rounds "$rounds" \
+  step torch python3 scripts/bench_torch.py --list vit,resnet,tiny-10k --rounds "$rounds" \
     ${FTP_AUTHORS:+--authors "$FTP_AUTHORS"} ${FTP_COMMIT:+--commit "$FTP_COMMIT"} --json "$out/torch.json"
 else
   note "no PyTorch with CUDA here: no comparison with torch.optim.AdamW"

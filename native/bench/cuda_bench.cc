@@ -249,7 +249,7 @@ void FillIn(Arguments* arguments) {
   SweepAxes& sweep = arguments->sweep;
   const bool swept = !sweep.elements.empty() || !sweep.rows.empty() || !sweep.variables.empty();
   if (!swept && !arguments->lists.empty()) return;
-  if (!swept) arguments->lists = {"vit", "tiny"};
+  if (!swept) arguments->lists = {"vit", "tiny-10k"};
   if (sweep.elements.empty()) sweep.elements = {1 << 20, 1 << 24, 1 << 28};
   if (sweep.rows.empty()) sweep.rows = {64, 4096};
   if (sweep.variables.empty()) sweep.variables = {1, 100};
@@ -265,7 +265,7 @@ int Main(int argc, char** argv) {
   Arguments arguments;
   Options options("cuda_bench",
                   "Times the CUDA step against plain AdamW and a device copy. Without a list and "
-                  "an axis: lists vit and tiny,\nand a sweep over 1, 16 and 256 Mi elements.");
+                  "an axis: lists vit and tiny-10k,\nand a sweep over 1, 16 and 256 Mi elements.");
   options.Words("--list", "lists of variables", ListNames(), &arguments.lists);
   options.Wholes("--elements", "sweep: elements of all variables together", 1,
                  &arguments.sweep.elements);

@@ -42,8 +42,8 @@ std::vector<std::unique_ptr<Contender>> MakeContenders(SharedBuffers* shared, Co
   };
   step("ftp-adamw-rows", AdamWOptions(), RowOrder::kRows, false);
   step("ftp-adamw-columns", AdamWOptions(), RowOrder::kColumns, false);
-  step("ftp-sgd-rows", SgdMomentumOptions(), RowOrder::kRows, false);
-  step("ftp-sgd-columns", SgdMomentumOptions(), RowOrder::kColumns, false);
+  step("ftp-sgd-momentum-rows", SgdMomentumOptions(), RowOrder::kRows, false);
+  step("ftp-sgd-momentum-columns", SgdMomentumOptions(), RowOrder::kColumns, false);
   step("adamw", AdamWOptions(), RowOrder::kRows, true);
   return contenders;
 }

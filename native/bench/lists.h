@@ -66,7 +66,7 @@ inline std::vector<ListedVariable> ResNet50() {
 
 // The lists that have names: ViT-B/16, ResNet-50, 16 matrices of 8192 x 8192, and 10,000 variables
 // of 8 to 512 weights.
-inline std::vector<std::string> ListNames() { return {"vit", "resnet", "billion", "tiny"}; }
+inline std::vector<std::string> ListNames() { return {"vit", "resnet", "billion", "tiny-10k"}; }
 
 // Empty for a name that is not one of ListNames().
 inline std::vector<ListedVariable> NamedList(const std::string& name) {
@@ -74,7 +74,7 @@ inline std::vector<ListedVariable> NamedList(const std::string& name) {
   if (name == "resnet") return ResNet50();
   if (name == "billion") return std::vector<ListedVariable>(16, ListedVariable{8192, 8192});
   std::vector<ListedVariable> list;
-  if (name == "tiny") {
+  if (name == "tiny-10k") {
     for (int64_t i = 0; i < 10000; ++i) list.push_back({1 + i % 8, 8 * (1 + i / 8 % 8)});
   }
   return list;

@@ -53,6 +53,19 @@ describe('a model made ready for transfer', () => {
     expect(model.layers.map((layer) => layer.getClassName())).not.toContain('Softmax');
   });
 
+  it('refuses to freeze what no layer is called', () => {
+    expect(prepareTransfer(pretrained(), 3, 1, ['sec', /^first$/]).frozen).toEqual([
+      'first',
+      'first_norm',
+      'second',
+    ]);
+    expect(() => prepareTransfer(pretrained(), 3, 1, ['second', 'nosuch', /^fir$/])).toThrow(
+      '--freeze nosuch, /^fir$/ matches no layer with weights; the model has first, first_norm, second',
+    );
+    // Always trained, and not of the pre-trained model.
+    expect(() => prepareTransfer(pretrained(), 3, 1, [HEAD])).toThrow('matches no layer with weights');
+  });
+
   it('pools what comes before a head that is a convolution', () => {
     const model = tf.sequential({
       layers: [

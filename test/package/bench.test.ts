@@ -23,8 +23,8 @@ const KERNELS = [
   ...(STREAMS ? ['stream-copy'] : []),
   'ftp-adamw-rows',
   'ftp-adamw-columns',
-  'ftp-sgd-rows',
-  'ftp-sgd-columns',
+  'ftp-sgd-momentum-rows',
+  'ftp-sgd-momentum-columns',
   'adamw',
 ];
 
@@ -86,9 +86,14 @@ test('--quick --suite kernels measures every kernel on 1 and on 2 threads', {
       expect(stdout).toContain(contender.label);
     }
     const columns = run.contenders.find(({ name }) => name === 'ftp-adamw-columns');
-    expect(Object.keys(columns?.ratios ?? {})).toEqual(['ftp-adamw-rows', 'ftp-sgd-rows', 'adamw']);
+    expect(Object.keys(columns?.ratios ?? {})).toEqual(['ftp-adamw-rows', 'ftp-sgd-momentum-rows', 'adamw']);
   }
   expect(report.targets.length).toBeGreaterThanOrEqual(10);
+  expect(Math.max(...stdout.split('\n').map((line) => line.length))).toBeLessThanOrEqual(100);
+  // The project's own: in the file, and printed for those who ask.
+  expect(stdout).not.toContain('Targets');
+  const shown = await Promise.all([[], ['--targets']].map((args) => runNode([MAIN, 'show', file, ...args])));
+  expect(shown.map(({ stdout: text }) => text.includes('Targets'))).toEqual([false, true]);
   expect(report.targets.every(({ met, measured }) => met === null && measured === null)).toBe(true);
 });
 

@@ -9,7 +9,7 @@ import { drawRoofline } from '../../bench/roofline.js';
 import { peakFloat32, rooflinePanels, theoreticalBandwidth } from '../../bench/roofs.js';
 import type { CudaContender, CudaReport } from '../../bench/schema.js';
 import { judgeCudaTargets } from '../../bench/targets.js';
-import { Random } from '../../demo/random.js';
+import { Random } from '../../tools/random.js';
 import { root, runNode, start, temporaryFolder } from './support.js';
 
 const MAIN = path.join(root, 'dist', 'tools', 'bench', 'main.js');
@@ -345,7 +345,7 @@ test('bench_torch.py writes what the schema says, of the lists that cuda_bench h
   const folder = temporaryFolder();
   fs.writeFileSync(path.join(folder, 'torch.py'), STAND_IN_TORCH);
   const json = path.join(folder, 'torch.json');
-  const args = ['scripts/bench_torch.py', '--list', 'vit,resnet,tiny', '--rounds', '2', '--json', json];
+  const args = ['scripts/bench_torch.py', '--list', 'vit,resnet,tiny-10k', '--rounds', '2', '--json', json];
   const { code, stderr } = await start('python3', args, { env: { PYTHONPATH: folder } }).outcome;
   expect([code, stderr]).toEqual([0, '']);
   const file = readReport(json);
@@ -355,7 +355,7 @@ test('bench_torch.py writes what the schema says, of the lists that cuda_bench h
   ).toEqual([
     ['vit', 152, 86_567_656],
     ['resnet', 161, 25_557_032],
-    ['tiny', 10_000, 1_618_272],
+    ['tiny-10k', 10_000, 1_618_272],
   ]);
   for (const { contenders } of file.report.runs) {
     expect(contenders.map(({ name, samples }) => [name, samples.length])).toEqual([['torch-adamw-fused', 2]]);

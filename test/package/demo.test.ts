@@ -81,6 +81,7 @@ describe.skipIf(missing !== null && !required)(
       expect(results.sweep).toBeNull();
       for (const column of columns) expect(stdout).toContain(column);
       expect(stdout).toMatch(/AdamW .*\n.*FTP \(AdamW\)/);
+      expect(stdout).toMatch(/^method 1 of 2: AdamW: ID .*\nmethod 2 of 2: FTP \(AdamW\): ID /m);
       expect(withoutTimes(await read(join(second, 'results.json')))).toEqual(withoutTimes(results));
     }, 120_000);
 
@@ -144,7 +145,9 @@ describe.skipIf(missing !== null && !required)(
       [['--methods', 'adam'], /must name some of adamw, l2sp, probe, ftp, ftp-sgd/],
       [['--steps', '0'], /must be a whole number > 0/],
       [['--data', 'somewhere'], /--data and --model must be given together/],
-      [['--ood', 'a=b'], /--ood and --freeze need --data/],
+      [['--ood', 'a=b'], /--ood cannot be given without --data and --model/],
+      [['--val', '0.3', '--freeze', 'a'], /--freeze, --val cannot be given without --data and --model/],
+      [['--task', 'kinds', '--data', 'a', '--model', 'b'], /--task cannot be given with --data/],
       [
         ['--data', 'src', '--model', 'package.json'],
         /cannot load the model .*package\.json: it has no modelTopology/,
@@ -161,6 +164,17 @@ describe.skipIf(missing !== null && !required)(
     });
   },
 );
+
+describe('--help', () => {
+  it('names defaults in words', async () => {
+    const { stdout } = await demo('--help');
+    const text = stdout.replace(/\s+/g, ' ');
+    expect(text).toMatch(/--methods <list> some of [a-z0-9,-]+ \(default: all\)/);
+    expect(text).toMatch(/--ood <name=dir> .*may be repeated \(default: none\)/);
+    expect(text).toMatch(/--pixels <low,high> .* \(default: 0,1\)/);
+    expect(text).not.toMatch(/default: [{[]/);
+  });
+});
 
 describe('what the demo needs', () => {
   it('ships its pre-trained model, of the size that the demo says', async () => {

@@ -80,7 +80,10 @@ describe.skipIf(!CUDA_BUILT)('cuda_bench (needs an addon built with nvcc)', () =
 
   test('names an option that is wrong, what it accepts and what came', async () => {
     expect(await outcomes(program, ['--list bert', '--layout rows,diagonal', '--chunk 512'])).toEqual([
-      [2, "cuda_bench: --list must be some of vit, resnet, billion, tiny with commas between, got 'bert'"],
+      [
+        2,
+        "cuda_bench: --list must be some of vit, resnet, billion, tiny-10k with commas between, got 'bert'",
+      ],
       [2, "cuda_bench: --layout must be some of rows, columns with commas between, got 'rows,diagonal'"],
       [2, "cuda_bench: --chunk must be whole numbers >= 1024 with commas between, got '512'"],
     ]);

@@ -28,7 +28,7 @@ namespace {
 // Variables up to this size are handled by one thread each.
 constexpr int64_t kSmallVariable = 65536;
 // Below this much work in all, waking other threads costs more than it gains.
-constexpr int64_t kSerialElements = 32768;
+constexpr int64_t kSerialElements = 131072;
 // Steps over this many elements write their outputs past the caches: by the time a model of that
 // size reads its weights again, they would have left the caches anyway.
 constexpr int64_t kStreamElements = 1 << 20;

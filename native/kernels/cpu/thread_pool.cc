@@ -19,9 +19,13 @@ constexpr uint64_t kJoinedMask = 0xffff;  // bits 0..15: workers that joined
 // More would not make memory faster on any machine.
 constexpr int kMaxWorkers = 255;
 
-// Looks at the state this often before a worker goes to sleep: tens of microseconds, longer than
-// the pauses between the phases of a step, shorter than anything a training step does.
-constexpr int kSpins = 4000;
+// A thread that waits looks this often, a few microseconds, before it gives its core to others.
+constexpr int kSpins = 200;
+// A worker offers its core so often before it sleeps: tens of microseconds, longer than the pauses
+// between the phases of a step, shorter than anything a training step does. Where the machine is
+// busy the worker may share a core with the thread that runs the step, and would hold it up if it
+// only looked on.
+constexpr int kYields = 64;
 
 inline void Pause() {
 #if defined(__x86_64__) || defined(__i386__)
@@ -105,8 +109,12 @@ void ThreadPool::Work() {
   for (;;) {
     auto number = [this] { return state_.load(std::memory_order_acquire) >> kNumberShift; };
     uint64_t present = number();
-    for (int spin = 0; present == seen && spin < kSpins; ++spin) {
-      Pause();
+    for (int looks = 0; present == seen && looks < kSpins + kYields; ++looks) {
+      if (looks < kSpins) {
+        Pause();
+      } else {
+        std::this_thread::yield();
+      }
       present = number();
     }
     if (present == seen) {

@@ -2,7 +2,7 @@ import { uniformFloat64 } from 'pure-rand/distribution/uniformFloat64';
 import { uniformInt } from 'pure-rand/distribution/uniformInt';
 import { xoroshiro128plus } from 'pure-rand/generator/xoroshiro128plus';
 
-/** Seeded random numbers for everything the demo draws or shuffles: the same seed gives the same values. */
+/** Seeded random numbers for what is drawn, shuffled or resampled: the same seed gives the same values. */
 export class Random {
   private readonly generator;
 
