@@ -16,9 +16,6 @@ constexpr int kWantedShift = 16;               // bits 16..30: workers it takes
 constexpr uint64_t kWantedMask = 0x7fff;
 constexpr uint64_t kJoinedMask = 0xffff;  // bits 0..15: workers that joined
 
-// More would not make memory faster on any machine.
-constexpr int kMaxWorkers = 255;
-
 // Looks at the state this often before a worker goes to sleep: tens of microseconds, longer than
 // the pauses between the phases of a step, shorter than anything a training step does.
 constexpr int kSpins = 4000;
@@ -52,7 +49,7 @@ void ThreadPool::Grow(int workers) {
 void ThreadPool::Run(int threads, int64_t count, Function function, const void* context) {
   int workers = threads - 1;
   if (workers > count - 1) workers = static_cast<int>(count - 1);
-  if (workers > kMaxWorkers) workers = kMaxWorkers;
+  if (workers > kMaxThreads - 1) workers = kMaxThreads - 1;
   try {
     Grow(workers);
   } catch (...) {
