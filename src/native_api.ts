@@ -92,7 +92,7 @@ export function createFusedStep<A extends FusedArray>(options: FusedStepOptions<
   return new FusedStep(options);
 }
 
-/** Whether the compiled addon can be loaded here. Never throws. */
+/** Whether the compiled addon can be loaded here; steps may still be refused, see {@link NativeInfo.problem}. Never throws. */
 export function isNativeAvailable(): boolean {
   return findNative().addon !== null;
 }
@@ -106,16 +106,22 @@ export interface NativeInfo {
   build: NativeBuildInfo | null;
   /** Each path that did not work, with its reason. */
   tried: NativeLookup['tried'];
+  /**
+   * What is wrong with `TFJS_FTP_THREADS` (1 to 256), `TFJS_FTP_SIMD` (a name in `build.simdLevels`) or `TFJS_FTP_GPU`
+   * (`0`, `1`): steps throw this as a RangeError. Null: nothing. They are checked once, when the addon is loaded.
+   */
+  problem: string | null;
 }
 
 /** Where the addon was found and how it was built, or what was tried. Never throws. */
 export function nativeInfo(): NativeInfo {
-  const { addon, path, tried } = findNative();
+  const { addon, path, tried, problem } = findNative();
   return {
     available: addon !== null,
     path,
     version: addon?.version ?? null,
     build: addon?.buildInfo() ?? null,
     tried: tried.map((attempt) => ({ ...attempt })),
+    problem,
   };
 }

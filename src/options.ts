@@ -22,11 +22,15 @@ export interface ConstraintOptions {
    * `NON_FINITE_GRADIENT`, before anything is written. `'skip'`: the whole step is left out and counted
    * in `skippedSteps`. `'ignore'`: no check (one read of the gradients less); NaN spreads, as it does in
    * the authors' code.
+   *
+   * With `'throw'` and `'skip'` the weights and the anchor that a variable starts with are checked too, once, at its
+   * first step (`createFusedStep`: when it is called): `FtpError` with code `NON_FINITE_WEIGHTS`.
    */
   nonFinite?: NonFiniteAction;
   /**
-   * Threads of the native CPU step, 1 to 1024. Default: the environment variable `TFJS_FTP_THREADS`, else
-   * all cores. The results are the same bits for any number.
+   * Threads of the native CPU step, 1 to 256. Default: the environment variable `TFJS_FTP_THREADS` (1 to 256), else
+   * all cores that the process may run on, or fewer where a container allows less processor time. The results are the
+   * same bits for any number.
    */
   threads?: number;
 }
