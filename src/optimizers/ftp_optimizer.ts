@@ -200,6 +200,7 @@ export abstract class FtpOptimizer extends Optimizer {
         pending: this.pending,
         iterations,
         started: this.records.size > 0,
+        checkFinite: this.settings.nonFinite !== 'ignore',
       },
       entries.filter(({ record }) => record === undefined).map(({ variable }) => variable),
     );
