@@ -251,8 +251,8 @@ export class FusedStep<A extends FusedArray = Float32Array> {
   /**
    * Puts back a state that {@link FusedStep.state | state} gave, over the same weights: the next step goes on as if
    * there had been no stop. {@link FusedStep.iterations | iterations} of the whole step becomes the state's, where it
-   * has one; the other variables keep their counts. Call {@link FusedStep.weightsChanged | weightsChanged} if the weights are others. The state
-   * is written to new memory that then replaces the old.
+   * has one; the other variables keep their counts. Call {@link FusedStep.weightsChanged | weightsChanged} if the
+   * weights are others. The state is written to new memory that then replaces the old.
    *
    * @throws TypeError or RangeError for a state that does not fit; FtpError OUT_OF_MEMORY and NATIVE_FAILURE. Nothing
    *   has changed then.
