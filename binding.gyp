@@ -59,6 +59,7 @@
         'native/addon/step.cc',
         'native/addon/step_arguments.cc',
         'native/addon/tensorflow.cc',
+        'native/kernels/cpu/cpu_quota.cc',
         'native/kernels/cpu/dispatch.cc',
         'native/kernels/cpu/step.cc',
         'native/kernels/cpu/thread_pool.cc',

@@ -30,6 +30,7 @@ tfjs_ftp_test(kernel_test SOURCES native/test/kernel_test.cc native/test/oracle.
 if(NOT UNIX)
   return()
 endif()
+tfjs_ftp_test(cpu_quota_test SOURCES native/test/cpu_quota_test.cc)
 
 # The bodies of the CUDA kernels on the host; needs no CUDA. Its fibers switch with POSIX calls.
 tfjs_ftp_test(cuda_host_test

@@ -1,6 +1,6 @@
 // Fused FTP steps without tfjs: a least-squares model whose weights, gradient and state lie on the GPU where CUDA finds
 // one, and in Float32Arrays where it does not. Run: node examples/fused_cuda.mjs
-import { createFusedStep, cudaInfo, DeviceBuffer } from 'tfjs-ftp/native';
+import { constraintTable, createFusedStep, cudaInfo, DeviceBuffer } from 'tfjs-ftp/native';
 
 const INPUTS = 8;
 const OUTPUTS = 3;
@@ -59,7 +59,7 @@ for (let step = 0; step < STEPS; ++step) {
   fused.step([gradient]);
 }
 console.log(`step ${STEPS}: loss ${lossAndGradient(fetch(weights)).loss.toFixed(5)}`);
-console.table(fused.constraints()); // how far each row may go from the anchor, and goes
+console.table(constraintTable(fused.constraints())); // gamma: how far a row may be from its anchor; norm: how far it is
 
 fused.dispose();
 if (available) for (const buffer of [weights, gradient]) buffer.free();

@@ -19,6 +19,7 @@ export type FtpErrorCode =
   | 'OUT_OF_MEMORY'
   | 'BUFFER_FREED'
   | 'NON_FINITE_GRADIENT'
+  | 'NON_FINITE_WEIGHTS'
   | 'VARIABLE_DISPOSED'
   | 'UNKNOWN_VARIABLE'
   | 'UNMATCHED_PATTERN'
@@ -33,7 +34,7 @@ export type FtpErrorCode =
 
 /**
  * A failure that is not a wrong argument: loading, TensorFlow, CUDA, memory, a variable or saved state that does
- * not fit, a gradient that is not finite. Wrong arguments throw `TypeError` (type) or `RangeError` (value).
+ * not fit, a gradient, or the weights or the anchor that a variable starts with, that are not finite. Wrong arguments throw `TypeError` (type) or `RangeError` (value).
  *
  * After any error that a step throws, weights and optimizer state are as they were before the call.
  *

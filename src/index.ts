@@ -19,7 +19,7 @@ export type {
 export { FtpSgdOptimizer } from './optimizers/sgd.js';
 export { FtpWrapOptimizer } from './optimizers/wrap.js';
 export type { AdamWUpdateOptions, ConstraintOptions, NonFiniteAction, SgdUpdateOptions } from './options.js';
-export type { ConstraintReport } from './projection/constraint_report.js';
+export { type ConstraintReport, constraintTable } from './projection/constraint_report.js';
 export type { ExcludedLayer, ExcludeOption, ExcludePattern } from './projection/exclude.js';
 export type { ModelLike, OutputAxisOption } from './projection/output_axis.js';
 export type { NamedTensor } from './projection/saved_state.js';

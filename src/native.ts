@@ -1,6 +1,7 @@
 /** Loads the compiled addon once and types what it exports. */
 
 import loadAddon from '../load_addon.cjs';
+import { environmentProblem } from './environment.js';
 import { FtpError } from './errors.js';
 
 /** Where the parts of a variable's state lie in its slab, in floats. */
@@ -17,8 +18,15 @@ export interface NativeBuildInfo {
   cuda: boolean;
   /** Instruction set that the kernels use here: `avx512`, `avx2`, `sse2`, `neon` or `scalar`. */
   simd: string;
-  /** Threads of a step by default. */
+  /** The instruction sets that the addon can use here, the widest first: what `TFJS_FTP_SIMD` may name. */
+  simdLevels: string[];
+  /**
+   * Threads of a step by default: `TFJS_FTP_THREADS`, else the cores that the process may run on, or fewer where a
+   * container allows less processor time (cgroup quotas, rounded up).
+   */
   threads: number;
+  /** The most threads that a step uses. */
+  maxThreads: number;
   /** Name and version of the compiler. */
   compiler: string;
 }
@@ -141,6 +149,8 @@ export interface NativeLookup {
   path: string | null;
   /** Each path that did not work, with its reason. */
   tried: Array<{ path: string; reason: string }>;
+  /** What is wrong with an environment variable that the addon reads; no step is taken then. Null: nothing. */
+  problem: string | null;
 }
 
 let lookup: NativeLookup | undefined;
@@ -148,8 +158,11 @@ let lookup: NativeLookup | undefined;
 /** The addon of this installation; looked up once per process, never throws. */
 export function findNative(): NativeLookup {
   if (lookup === undefined) {
-    const { addon, path, tried } = loadAddon();
-    lookup = { addon: (addon as NativeAddon | undefined) ?? null, path: path ?? null, tried };
+    const loaded = loadAddon();
+    const addon = (loaded.addon as NativeAddon | undefined) ?? null;
+    const problem =
+      addon === null ? null : environmentProblem(process.env, () => addon.buildInfo().simdLevels);
+    lookup = { addon, path: loaded.path ?? null, tried: loaded.tried, problem };
   }
   return lookup;
 }
@@ -160,18 +173,32 @@ export function describeTried(tried: NativeLookup['tried']): string {
 }
 
 /** What a user can do to get the addon. */
-export const ADDON_ADVICE =
-  'To build it: install Python 3, make and a C++17 compiler, then run `npm rebuild tfjs-ftp` ' +
-  '(in a checkout of tfjs-ftp: `npm run setup`). `npx tfjs-ftp doctor` says what was found.';
+export function addonAdvice(): string {
+  const named = process.env.TFJS_FTP_ADDON;
+  if (named === 'none') return 'TFJS_FTP_ADDON=none switches the addon off; unset it to use the addon.';
+  if (named) {
+    return 'Correct TFJS_FTP_ADDON, or unset it to use the addon of this installation: while it is set, no other file is tried.';
+  }
+  return (
+    'To build it: install Python 3, make and a C++17 compiler, then run `npm rebuild tfjs-ftp` ' +
+    '(in a checkout of tfjs-ftp: `npm run setup`). `npx tfjs-ftp doctor` says what was found.'
+  );
+}
 
-/** The addon; throws `FtpError` ADDON_NOT_FOUND with every path tried and what to do. */
+/**
+ * The addon.
+ *
+ * @throws FtpError ADDON_NOT_FOUND with every path tried and what to do; RangeError for an environment variable with a
+ *   value that is not accepted.
+ */
 export function requireNative(): NativeAddon {
-  const { addon, tried } = findNative();
+  const { addon, tried, problem } = findNative();
   if (addon === null) {
     throw new FtpError(
       'ADDON_NOT_FOUND',
-      `The compiled addon of tfjs-ftp could not be loaded. Tried:\n${describeTried(tried)}\n${ADDON_ADVICE}`,
+      `The compiled addon of tfjs-ftp could not be loaded. Tried:\n${describeTried(tried)}\n${addonAdvice()}`,
     );
   }
+  if (problem !== null) throw new RangeError(problem);
   return addon;
 }

@@ -31,19 +31,20 @@ export type {
   FusedVariable,
 } from './native_types.js';
 export type { AdamWUpdateOptions, ConstraintOptions, NonFiniteAction, SgdUpdateOptions } from './options.js';
-export type { ConstraintReport } from './projection/constraint_report.js';
+export { type ConstraintReport, constraintTable } from './projection/constraint_report.js';
 
 /**
  * Makes fused FTP steps over plain Float32Arrays: the same update as `ftp.adamw` and `ftp.sgd`, whose
  * documentation has the equations, computed by the same native code.
  *
  * The anchors are copied at this call: by default what the weights are now. (The optimizers for tfjs take the value that
- * a variable has at its first step.)
+ * a variable has at its first step.) Weights and anchors are checked for NaN and infinities at this call, unless
+ * `nonFinite: 'ignore'` is given.
  *
  * @param options the base update with its options, the learning rate, FTP's options and the variables.
  * @returns a {@link FusedStep}; it needs no disposal.
- * @throws TypeError or RangeError for options of a wrong type or value; FtpError ADDON_NOT_FOUND with every
- *   path tried. There is no fallback without the addon.
+ * @throws TypeError or RangeError for options of a wrong type or value, and for environment variables ({@link
+ *   NativeInfo.problem}); FtpError ADDON_NOT_FOUND with every path tried, NON_FINITE_WEIGHTS. There is no fallback without the addon.
  *
  * @example
  * ```ts
@@ -64,13 +65,15 @@ export function createFusedStep(options: FusedStepOptions): FusedStep;
  * Makes fused FTP steps over {@link DeviceBuffer | DeviceBuffers}: weights, anchors and gradients are all on one CUDA
  * device, and the state lies there too. Otherwise as over Float32Arrays.
  *
+ * The check for NaN and infinities downloads weights and anchors once, piece by piece, at this call.
+ *
  * Results agree with those on Float32Arrays up to rounding, since the sums of a row are added in another order, and are
  * the same bits in every run. `threads` means nothing here.
  *
  * @param options as over Float32Arrays.
  * @returns a {@link FusedStep}; its {@link FusedStep.dispose | dispose} gives the memory of the state back at once.
  * @throws TypeError or RangeError for options of a wrong type or value, and for arrays of different kinds or
- *   devices; FtpError BUFFER_FREED, OUT_OF_MEMORY, NATIVE_FAILURE. There is no fallback to the processor.
+ *   devices; FtpError NON_FINITE_WEIGHTS, BUFFER_FREED, OUT_OF_MEMORY, NATIVE_FAILURE. There is no fallback to the processor.
  *
  * @example
  * ```ts
@@ -92,7 +95,10 @@ export function createFusedStep<A extends FusedArray>(options: FusedStepOptions<
   return new FusedStep(options);
 }
 
-/** Whether the compiled addon can be loaded here. Never throws. */
+/**
+ * Whether the compiled addon can be loaded here. Steps may still be refused, see {@link NativeInfo.problem}. Never
+ * throws.
+ */
 export function isNativeAvailable(): boolean {
   return findNative().addon !== null;
 }
@@ -106,16 +112,22 @@ export interface NativeInfo {
   build: NativeBuildInfo | null;
   /** Each path that did not work, with its reason. */
   tried: NativeLookup['tried'];
+  /**
+   * What is wrong with `TFJS_FTP_THREADS` (1 to 256), `TFJS_FTP_SIMD` (a name in `build.simdLevels`) or `TFJS_FTP_GPU`
+   * (`0`, `1`): steps throw this as a RangeError. Null: nothing. They are checked once, when the addon is loaded.
+   */
+  problem: string | null;
 }
 
 /** Where the addon was found and how it was built, or what was tried. Never throws. */
 export function nativeInfo(): NativeInfo {
-  const { addon, path, tried } = findNative();
+  const { addon, path, tried, problem } = findNative();
   return {
     available: addon !== null,
     path,
     version: addon?.version ?? null,
     build: addon?.buildInfo() ?? null,
     tried: tried.map((attempt) => ({ ...attempt })),
+    problem,
   };
 }

@@ -9,7 +9,7 @@ export interface FusedVariable<A extends FusedArray = Float32Array> {
   name: string;
   /** The weights, row-major; every step updates them in place. */
   weights: A;
-  /** Its product is the number of weights. */
+  /** Its product is the number of weights. Extents may be 0: steps leave such a variable out. */
   shape: readonly number[];
   /**
    * Axis of the output units, -rank to rank - 1; null: one row for the whole variable. Default: the last
@@ -51,6 +51,8 @@ export interface FusedState {
   t: number;
   /** Updates of the variable. */
   n: number;
+  /** Steps of the whole fused step, the same in the states of all its variables. */
+  iterations?: number;
   /**
    * `anchor`, `deviation`, `norms` and `constraint` (gamma, its two moments, the last hyper-gradient) unless
    * excluded; `m`, `v`, `vmax` or `momentum` of the base update.

@@ -23,11 +23,15 @@ export interface ConstraintOptions {
    * in `skippedSteps`. `'ignore'`: no check (one read of the gradients less); NaN spreads, as it does in
    * the authors' code. A finite gradient so large that AdamW's `v` overflows float32 (about 5e20 with the default `beta2`)
    * passes every check: `v` stays infinite and that weight stops for good, as with `tf.train.adam`.
+   *
+   * With `'throw'` and `'skip'` the weights and the anchor that a variable starts with are checked too, once, at its
+   * first step (`createFusedStep`: when it is called): `FtpError` with code `NON_FINITE_WEIGHTS`.
    */
   nonFinite?: NonFiniteAction;
   /**
-   * Threads of the native CPU step, 1 to 1024. Default: the environment variable `TFJS_FTP_THREADS`, else
-   * all cores. The results are the same bits for any number.
+   * Threads of the native CPU step, 1 to 256. Default: the environment variable `TFJS_FTP_THREADS` (1 to 256), else
+   * all cores that the process may run on, or fewer where a container allows less processor time. The results are the
+   * same bits for any number.
    */
   threads?: number;
 }

@@ -114,6 +114,9 @@ export function checkLearningRateOrSchedule(value: unknown): void {
   checkLearningRate(value);
 }
 
+/** The most threads of a step; as kMaxThreads in native/kernels/cpu/thread_pool.h. */
+export const MAX_THREADS = 256;
+
 /** {@link ConstraintOptions} with every default filled in; `threads` 0 means the native default. */
 export interface ConstraintSettings {
   k: number;
@@ -144,7 +147,7 @@ export function resolveConstraintOptions(options: ConstraintOptions): Constraint
     constraintBeta1: checkNumber('constraintBeta1', constraintBeta1, unit),
     constraintBeta2: checkNumber('constraintBeta2', constraintBeta2, unit),
     nonFinite: checkChoice('nonFinite', nonFinite, ['throw', 'skip', 'ignore']),
-    threads: threads === undefined ? 0 : checkInteger('threads', threads, 1, 1024),
+    threads: threads === undefined ? 0 : checkInteger('threads', threads, 1, MAX_THREADS),
   };
 }
 

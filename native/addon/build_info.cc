@@ -1,5 +1,6 @@
 // How the addon was built, and what it finds on this machine.
 #include <string>
+#include <vector>
 
 #include "../kernels/ftp_kernels.h"
 #include "exports.h"
@@ -39,7 +40,12 @@ Napi::Value BuildInfo(const Napi::CallbackInfo& info) {
   result.Set("cuda", Napi::Boolean::New(info.Env(), false));
 #endif
   result.Set("simd", CpuSimdName());
+  const std::vector<const char*> names = CpuSimdNames();
+  Napi::Array levels = Napi::Array::New(info.Env(), names.size());
+  for (size_t i = 0; i < names.size(); ++i) levels.Set(static_cast<uint32_t>(i), names[i]);
+  result.Set("simdLevels", levels);
   result.Set("threads", CpuDefaultThreads());
+  result.Set("maxThreads", CpuMaxThreads());
   result.Set("compiler", Compiler());
   return result;
 }

@@ -4,6 +4,7 @@
 #define TFJS_FTP_KERNELS_FTP_KERNELS_H_
 
 #include <cstdint>
+#include <vector>
 
 namespace tfjs_ftp {
 
@@ -75,8 +76,16 @@ StepResult CpuStep(const StepOptions& options, const VariableStep* variables, in
 // Picked once from what the processor has; TFJS_FTP_SIMD lowers it.
 const char* CpuSimdName();
 
-// Default number of threads: TFJS_FTP_THREADS, else the cores this process may run on.
+// The names that CpuSimdName can give here, the widest first: those that this build has and that
+// this processor runs.
+std::vector<const char*> CpuSimdNames();
+
+// Default number of threads: TFJS_FTP_THREADS, else the cores this process may run on, or fewer
+// where a quota of its control group allows less. At most CpuMaxThreads().
 int CpuDefaultThreads();
+
+// Threads that a step uses at most, whatever it is asked for.
+int CpuMaxThreads();
 
 }  // namespace tfjs_ftp
 

@@ -59,7 +59,7 @@ class ReferenceState implements VariableState {
 /** Position of the first tensor that holds NaN or an infinity, or -1; one read for all of them. */
 export function findNonFinite(tensors: Tensor[]): number {
   if (tensors.length === 0) return -1;
-  const finite = tidy(() => stack(tensors.map((tensor) => all(isFiniteOp(tensor)))).dataSync());
+  const finite = tidy(() => stack(tensors.map((tensor) => tidy(() => all(isFiniteOp(tensor))))).dataSync());
   return finite.indexOf(0);
 }
 

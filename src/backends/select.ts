@@ -3,10 +3,11 @@
 import { engine, type KernelBackend } from '@tensorflow/tfjs-core';
 import { FtpError, type FtpErrorCode } from '../errors.js';
 import {
-  ADDON_ADVICE,
+  addonAdvice,
   describeTried,
   findNative,
   type NativeAddon,
+  type NativeLookup,
   type TensorflowStatus,
 } from '../native.js';
 import { ArraysImplementation, cpuAccess, wasmAccess } from './arrays.js';
@@ -27,6 +28,8 @@ export interface Selection {
 interface Obstacle {
   code: FtpErrorCode;
   reason: string;
+  /** For a warning, where one could run: why in one line, and the way out. */
+  warning?: { why: string; advice: string };
 }
 
 let tensorflow: TensorflowStatus | undefined;
@@ -39,23 +42,41 @@ export function tensorflowStatus(addon: NativeAddon): TensorflowStatus {
 
 function nativeOnTensorflow(addon: NativeAddon, backend: KernelBackend): Implementation | Obstacle {
   const node = nodeBackend(backend);
-  if (typeof node === 'string') return { code: 'BACKEND_UNSUPPORTED', reason: node };
+  if (typeof node === 'string') return { code: 'BACKEND_UNSUPPORTED', reason: node }; // somebody else's backend
   const status = tensorflowStatus(addon);
   if (status.registered) {
     const gpu = node.isUsingGpuDevice && status.gpu;
     return new OpImplementation(addon, node, gpu ? 'tensorflow-gpu' : 'tensorflow-cpu');
   }
   if (status.missing !== undefined && status.missing.length > 0) {
+    const advice = '`npx tfjs-ftp setup-tensorflow` installs a newer one';
+    const tensorflowIs = `TensorFlow ${status.version ?? ''} lacks`;
     return {
       code: 'TENSORFLOW_API_MISSING',
-      reason:
-        `TensorFlow ${status.version ?? ''} lacks ${status.missing.join(', ')} in its C API; ` +
-        '`npx tfjs-ftp setup-tensorflow` installs a newer one',
+      reason: `${tensorflowIs} ${status.missing.join(', ')} in its C API; ${advice}`,
+      warning: { why: `${tensorflowIs} parts of its C API`, advice },
     };
   }
+  const reason = status.reason ?? 'the libtensorflow that tfjs-node has loaded was not found';
   return {
     code: status.found ? 'NATIVE_FAILURE' : 'TENSORFLOW_NOT_FOUND',
-    reason: status.reason ?? 'the libtensorflow that tfjs-node has loaded was not found',
+    reason,
+    warning: { why: reason, advice: '`npx tfjs-ftp setup-tensorflow` installs TensorFlow anew' },
+  };
+}
+
+/** The addon does not load. */
+function withoutAddon(tried: NativeLookup['tried']): Obstacle {
+  const reason = `the compiled addon could not be loaded. Tried:\n${describeTried(tried)}\n${addonAdvice()}`;
+  const code = 'ADDON_NOT_FOUND';
+  const named = process.env.TFJS_FTP_ADDON;
+  if (named === 'none') return { code, reason }; // as somebody wants it
+  const why = 'the compiled addon could not be loaded';
+  if (!named) return { code, reason, warning: { why, advice: '`npm rebuild tfjs-ftp` builds it' } };
+  return {
+    code,
+    reason,
+    warning: { why: `${why} (${describeTried(tried).trim()})`, advice: 'correct or unset TFJS_FTP_ADDON' },
   };
 }
 
@@ -67,16 +88,15 @@ function findNativeImplementation(name: string, backend: KernelBackend): Impleme
       reason: `the tfjs backend is '${name}'; the native step runs on 'tensorflow' (tfjs-node), 'wasm' and 'cpu'`,
     };
   }
-  const { addon, tried } = findNative();
-  if (addon === null) {
-    return {
-      code: 'ADDON_NOT_FOUND',
-      reason: `the compiled addon could not be loaded. Tried:\n${describeTried(tried)}\n${ADDON_ADVICE}`,
-    };
-  }
+  const { addon, tried, problem } = findNative();
+  if (addon === null) return withoutAddon(tried);
+  if (problem !== null) throw new RangeError(problem);
   if (name === 'tensorflow') return nativeOnTensorflow(addon, backend);
   const access = name === 'wasm' ? wasmAccess(backend) : cpuAccess(backend);
-  if (typeof access === 'string') return { code: 'BACKEND_UNSUPPORTED', reason: access };
+  if (typeof access === 'string') {
+    const advice = `another version or setting of the ${name} backend may have it`;
+    return { code: 'BACKEND_UNSUPPORTED', reason: access, warning: { why: access, advice } };
+  }
   return new ArraysImplementation(addon, access);
 }
 
@@ -87,10 +107,24 @@ export function activeBackend(): string {
   return current.backendName;
 }
 
+const warned = new Set<FtpErrorCode>();
+
+/** Says that steps will be slow, once per process for each kind of obstacle. */
+function warnOfFallback({ code, warning }: Obstacle): void {
+  if (warning === undefined || warned.has(code)) return;
+  warned.add(code);
+  const { why, advice } = warning;
+  console.warn(
+    `tfjs-ftp: steps will run in tfjs operations, several times slower than the native step: ${why.split('\n')[0]}. ` +
+      `What to do: ${advice}; \`npx tfjs-ftp doctor\` has the details.`,
+  );
+}
+
 /**
- * What computes the steps under the active backend.
+ * What computes the steps under the active backend. Warns where 'auto' falls back though a native step could run.
  *
- * @throws FtpError if `choice` is 'native' and nothing native can run: with every path tried and what to do.
+ * @throws FtpError if `choice` is 'native' and nothing native can run: with every path tried and what to do; RangeError
+ *   for an environment variable with a value that is not accepted.
  */
 export function selectImplementation(choice: ImplementationChoice): Selection {
   const backend = activeBackend();
@@ -106,5 +140,6 @@ export function selectImplementation(choice: ImplementationChoice): Selection {
   if (choice === 'native') {
     throw new FtpError(found.code, `implementation: 'native' cannot run: ${found.reason}`);
   }
+  warnOfFallback(found);
   return { implementation: new ReferenceImplementation(), backend, reason: found.reason };
 }

@@ -4,7 +4,10 @@ import { nativeFailure, type Section } from '../backends/native_state.js';
 import { DeviceBuffer } from '../device_buffer.js';
 import type { DeviceStepperHandle, NativeDevice } from '../native.js';
 import { checkLength, describe } from '../validate.js';
-import type { Extent, FusedStorage } from './storage.js';
+import { allFinite, type Extent, type FusedStorage } from './storage.js';
+
+/** Floats that are downloaded at a time to be looked at. */
+const PIECE = 2 ** 20;
 
 export class DeviceStorage implements FusedStorage<DeviceBuffer> {
   private readonly stepper: DeviceStepperHandle;
@@ -33,9 +36,19 @@ export class DeviceStorage implements FusedStorage<DeviceBuffer> {
   }
 
   extentOf(buffer: DeviceBuffer): Extent {
+    if (buffer.freed) return { memory: this, start: 0, end: 0 };
     // CUDA allocates at multiples of 256 bytes, so a double holds the address exactly.
     const start = Number(buffer.address);
     return { memory: this, start, end: start + buffer.byteLength };
+  }
+
+  isFinite(buffer: DeviceBuffer): boolean {
+    const piece = new Float32Array(Math.min(buffer.length, PIECE));
+    for (let offset = 0; offset < buffer.length; offset += PIECE) {
+      const values = piece.subarray(0, Math.min(PIECE, buffer.length - offset));
+      if (!allFinite(buffer.download(values, offset))) return false;
+    }
+    return true;
   }
 
   newSlab(length: number): DeviceBuffer {

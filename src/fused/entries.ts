@@ -4,6 +4,7 @@ import { sectionOf } from '../backends/native_state.js';
 import type { PlanVariable } from '../backends/plan.js';
 import type { NativeStateLayout } from '../native.js';
 import type { FusedVariable } from '../native_types.js';
+import { nonFiniteStart } from '../projection/non_finite_start.js';
 import { layoutOfAxis, type RowLayout, rowLayoutByRank } from '../projection/row_layout.js';
 import { checkBoolean, checkInteger, checkOptionKeys, describe } from '../validate.js';
 import type { Extent, FusedArray, FusedStorage } from './storage.js';
@@ -27,6 +28,8 @@ export interface Entry<A extends FusedArray> extends Omit<CheckedVariable<A>, 'a
   updates: number;
   /** Whether the weights are not what the last step left. */
   fromWeights: boolean;
+  /** Mean MARS norm of the anchor's rows; null: not asked for since the anchor was set. */
+  anchorNorm: number | null;
   plan: PlanVariable;
 }
 
@@ -35,7 +38,7 @@ const VARIABLE_KEYS = ['name', 'weights', 'shape', 'outputAxis', 'anchor', 'excl
 function checkShape(name: string, shape: unknown): number[] {
   if (!Array.isArray(shape))
     throw new TypeError(`shape of '${name}' must be an array, got ${describe(shape)}`);
-  return shape.map((extent, i) => checkInteger(`shape[${i}] of '${name}'`, extent, 1, 2 ** 40));
+  return shape.map((extent, i) => checkInteger(`shape[${i}] of '${name}'`, extent, 0, 2 ** 40));
 }
 
 /** The same weights in two variables would be updated twice, in an order that nobody asked for. */
@@ -45,6 +48,7 @@ export function checkOverlap<A extends FusedArray>(
 ): void {
   const sorted = variables
     .map(({ name, weights }) => ({ name, ...storage.extentOf(weights) }))
+    .filter(({ start, end }) => start < end)
     .sort((a, b) => a.start - b.start);
   const last = new Map<unknown, Extent & { name: string }>();
   for (const next of sorted) {
@@ -53,6 +57,47 @@ export function checkOverlap<A extends FusedArray>(
       throw new RangeError(`weights of '${previous.name}' and '${next.name}' must not share memory`);
     }
     last.set(next.memory, next);
+  }
+}
+
+/** Finds weights that share memory with an array, of all variables at once. */
+export class WeightsMemory<A extends FusedArray> {
+  /** By memory: the weights in it, in ascending order; they do not overlap. */
+  private readonly byMemory = new Map<unknown, Array<Extent & { entry: Entry<A> }>>();
+
+  constructor(
+    private readonly storage: FusedStorage<A>,
+    entries: readonly Entry<A>[],
+  ) {
+    for (const entry of entries) {
+      const extent = { ...storage.extentOf(entry.weights), entry };
+      if (extent.start === extent.end) continue;
+      const list = this.byMemory.get(extent.memory);
+      if (list === undefined) this.byMemory.set(extent.memory, [extent]);
+      else list.push(extent);
+    }
+    for (const list of this.byMemory.values()) list.sort((a, b) => a.start - b.start);
+  }
+
+  /** @throws RangeError for a gradient of `name` that shares memory with weights. */
+  checkGradient(name: string, gradient: A): void {
+    const { memory, start, end } = this.storage.extentOf(gradient);
+    const list = this.byMemory.get(memory);
+    if (list === undefined) return;
+    // The first weights that end behind the gradient's start.
+    let [low, high] = [0, list.length];
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      if ((list[middle] as Extent).end > start) high = middle;
+      else low = middle + 1;
+    }
+    const found = list[low];
+    if (found === undefined || found.start >= end) return;
+    const now = this.storage.extentOf(found.entry.weights);
+    if (now.start === now.end) return; // freed since: the memory is somebody else's
+    throw new RangeError(
+      `gradient of '${name}' must not share memory with the weights of '${found.entry.name}'`,
+    );
   }
 }
 
@@ -73,10 +118,11 @@ function checkVariable<A extends FusedArray>(
   return { name, weights, anchor, elements, excluded, rows };
 }
 
-/** All variables, checked; throws before anything is allocated. */
+/** All variables, checked, their values too where `finite`; throws before anything is allocated. */
 export function checkVariables<A extends FusedArray>(
   storage: FusedStorage<A>,
   variables: readonly FusedVariable<A>[],
+  finite: boolean,
 ): CheckedVariable<A>[] {
   const names = new Set<string>();
   const checked = variables.map((variable, i) => {
@@ -90,6 +136,10 @@ export function checkVariables<A extends FusedArray>(
     return checkVariable(storage, variable);
   });
   checkOverlap(storage, checked);
+  for (const { name, weights, anchor, excluded } of finite ? checked : []) {
+    if (!storage.isFinite(weights)) throw nonFiniteStart('weights', name);
+    if (anchor !== weights && !excluded && !storage.isFinite(anchor)) throw nonFiniteStart('anchor', name);
+  }
   return checked;
 }
 
@@ -106,7 +156,16 @@ export function makeEntries<A extends FusedArray>(
       const layout = layoutOf(excluded, rows);
       const slab = storage.newSlab(layout.length);
       const plan = { layout: rows, excluded, t: 1, n: 1, fromWeights: true };
-      entries.push({ ...variable, layout, slab, plan, born: null, updates: 0, fromWeights: true });
+      entries.push({
+        ...variable,
+        layout,
+        slab,
+        plan,
+        born: null,
+        updates: 0,
+        fromWeights: true,
+        anchorNorm: null,
+      });
       if (!excluded) storage.copy(slab, sectionOf(layout, 'anchor'), anchor);
     }
     return entries;

@@ -7,10 +7,16 @@ import { type BaseConfig, type Hyper, PlanEncoder } from '../backends/plan.js';
 import { DeviceBuffer } from '../device_buffer.js';
 import { makeDisposable } from '../disposable.js';
 import { FtpError } from '../errors.js';
+import { changedOptions, INSPECT, type Inspect, summarize } from '../inspect.js';
 import { type NativeAddon, requireNative } from '../native.js';
 import type { FusedState, FusedStepOptions, FusedVariable } from '../native_types.js';
 import type { NonFiniteAction } from '../options.js';
-import { type ConstraintReport, excludedReport, reportOf } from '../projection/constraint_report.js';
+import {
+  anchorNormOf,
+  type ConstraintReport,
+  excludedReport,
+  reportOf,
+} from '../projection/constraint_report.js';
 import type { RowLayout } from '../projection/row_layout.js';
 import {
   ADAMW_KEYS,
@@ -28,7 +34,7 @@ import {
   SGD_KEYS,
 } from '../validate.js';
 import { DeviceStorage } from './device_storage.js';
-import { checkOverlap, checkVariables, type Entry, makeEntries } from './entries.js';
+import { checkOverlap, checkVariables, type Entry, makeEntries, WeightsMemory } from './entries.js';
 import { HostStorage } from './host_storage.js';
 import type { FusedArray, FusedStorage } from './storage.js';
 
@@ -62,8 +68,11 @@ export class FusedStep<A extends FusedArray = Float32Array> {
   private readonly config: BaseConfig;
   private readonly hyper: Hyper;
   private readonly nonFinite: NonFiniteAction;
+  /** Names of the options of this base update. */
+  private readonly options: readonly string[];
   private readonly storage: FusedStorage<A>;
   private readonly all: Entry<A>[];
+  private weightsMemory: WeightsMemory<A>;
   private disposed = false;
   private readonly encoder = new PlanEncoder();
 
@@ -71,6 +80,7 @@ export class FusedStep<A extends FusedArray = Float32Array> {
   constructor(options: FusedStepOptions<A>) {
     const base = checkChoice('base', options?.base, ['adamw', 'sgd']);
     const keys = [...(base === 'adamw' ? ADAMW_KEYS : SGD_KEYS), ...CONSTRAINT_KEYS];
+    this.options = keys;
     checkOptionKeys('options', options, ['base', 'learningRate', 'variables', ...keys]);
     this.rate = checkLearningRate(options.learningRate);
     const { nonFinite, ...constraint } = resolveConstraintOptions(options);
@@ -95,9 +105,10 @@ export class FusedStep<A extends FusedArray = Float32Array> {
     }
     const addon = requireNative();
     this.storage = storageOf(addon, variables);
-    const checked = checkVariables(this.storage, variables);
+    const checked = checkVariables(this.storage, variables, nonFinite !== 'ignore');
     const layoutOf = (excluded: boolean, rows: RowLayout) => slabLayout(addon, this.config, excluded, rows);
     this.all = makeEntries(this.storage, checked, layoutOf);
+    this.weightsMemory = new WeightsMemory(this.storage, this.all);
   }
 
   /** The variables, as long as there is something to be done with them. */
@@ -106,7 +117,7 @@ export class FusedStep<A extends FusedArray = Float32Array> {
     return this.all;
   }
 
-  /** Steps so far, without skipped ones. */
+  /** Steps so far, without skipped ones; {@link FusedStep.setState | setState} restores it. */
   get iterations(): number {
     return this.done;
   }
@@ -128,7 +139,8 @@ export class FusedStep<A extends FusedArray = Float32Array> {
    * without waiting for the device, and errors of the device are thrown by a later call; otherwise it waits until the
    * step has run, and throws at once.
    *
-   * @param gradients one for each variable, in order; null leaves the variable alone, with its state.
+   * @param gradients one for each variable, in order, in memory of their own; null leaves the variable alone, with its
+   *   state.
    * @param options `learningRate` of this step only.
    * @throws TypeError or RangeError for gradients that do not fit; FtpError NON_FINITE_GRADIENT, naming the variable,
    *   BUFFER_FREED, OUT_OF_MEMORY and NATIVE_FAILURE. Nothing has changed then.
@@ -148,9 +160,15 @@ export class FusedStep<A extends FusedArray = Float32Array> {
     const given: A[] = [];
     for (const [i, entry] of entries.entries()) {
       const gradient: unknown = gradients[i];
-      if (gradient === null || gradient === undefined) continue;
-      given.push(storage.checkArray(`gradient of '${entry.name}'`, gradient, entry.elements));
+      if (gradient === null) continue;
+      if (gradient === undefined) {
+        throw new TypeError(`gradient of '${entry.name}' must be an array, or null for none, got undefined`);
+      }
+      const checked = storage.checkArray(`gradient of '${entry.name}'`, gradient, entry.elements);
       this.checkWeights(entry);
+      if (entry.elements === 0) continue;
+      this.weightsMemory.checkGradient(entry.name, checked);
+      given.push(checked);
       const { plan } = entry;
       plan.t = entry.born === null ? 1 : this.done - entry.born + 1;
       plan.n = entry.updates + 1;
@@ -200,16 +218,20 @@ export class FusedStep<A extends FusedArray = Float32Array> {
   }
 
   /**
-   * The constraint of every variable; null in place of numbers for excluded ones. Zero before its first step. From a
-   * device only these numbers are downloaded, after all steps so far.
+   * How far each variable may go from its anchor (gamma) and how far it went (norm), with the scale to judge them by;
+   * null in place of numbers for excluded ones. Zero before its first step. Variables without elements are left out.
+   * From a device these numbers are downloaded after all steps so far, and each anchor once.
    */
   constraints(): ConstraintReport[] {
-    return this.entries.map((entry) => {
-      const { name, excluded, rows } = entry;
-      if (excluded) return excludedReport(name, rows.rows);
-      const [gamma] = this.read(entry, 'constraint') as unknown as [number];
-      return reportOf(name, gamma, this.read(entry, 'norms'));
-    });
+    return this.entries
+      .filter(({ elements }) => elements > 0)
+      .map((entry) => {
+        const { name, excluded, rows } = entry;
+        if (excluded) return excludedReport(name, rows.rows);
+        const [gamma] = this.read(entry, 'constraint') as unknown as [number];
+        entry.anchorNorm ??= anchorNormOf(this.read(entry, 'anchor'), rows.rows);
+        return reportOf(name, gamma, this.read(entry, 'norms'), entry.anchorNorm);
+      });
   }
 
   private entry(index: number): Entry<A> {
@@ -222,13 +244,15 @@ export class FusedStep<A extends FusedArray = Float32Array> {
     const entry = this.entry(index);
     const slots: FusedState['slots'] = {};
     for (const slot of Object.keys(entry.layout.sections)) slots[slot] = this.read(entry, slot);
-    return { t: entry.born === null ? 0 : this.done - entry.born, n: entry.updates, slots };
+    const t = entry.born === null ? 0 : this.done - entry.born;
+    return { t, n: entry.updates, iterations: this.done, slots };
   }
 
   /**
    * Puts back a state that {@link FusedStep.state | state} gave, over the same weights: the next step goes on as if
-   * there had been no stop. Call {@link FusedStep.weightsChanged | weightsChanged} if the weights are others. The state
-   * is written to new memory that then replaces the old.
+   * there had been no stop. {@link FusedStep.iterations | iterations} of the whole step becomes the state's, where it
+   * has one; the other variables keep their counts. Call {@link FusedStep.weightsChanged | weightsChanged} if the
+   * weights are others. The state is written to new memory that then replaces the old.
    *
    * @throws TypeError or RangeError for a state that does not fit; FtpError OUT_OF_MEMORY and NATIVE_FAILURE. Nothing
    *   has changed then.
@@ -239,6 +263,8 @@ export class FusedStep<A extends FusedArray = Float32Array> {
     const { layout, name } = entry;
     const t = checkInteger(`t of '${name}'`, state?.t, 0, 2 ** 31 - 1);
     const n = checkInteger(`n of '${name}'`, state.n, 0, 2 ** 31 - 1);
+    const { iterations = this.done } = state;
+    checkInteger(`iterations of '${name}'`, iterations, 0, 2 ** 31 - 1);
     checkOptionKeys(`slots of '${name}'`, state.slots, Object.keys(layout.sections));
     const values = Object.keys(layout.sections).map((slot) => {
       const what = `slot ${slot} of '${name}'`;
@@ -255,7 +281,11 @@ export class FusedStep<A extends FusedArray = Float32Array> {
       throw error;
     }
     storage.freeSlab(entry.slab);
-    Object.assign(entry, { slab, born: t === 0 ? null : this.done - t, updates: n, fromWeights: false });
+    const moved = iterations - this.done;
+    for (const other of this.all) if (other.born !== null) other.born += moved;
+    this.done = iterations;
+    const born = t === 0 ? null : iterations - t;
+    Object.assign(entry, { slab, born, updates: n, fromWeights: false, anchorNorm: null });
   }
 
   /** Tells that weights were changed from outside: the next step starts from what they are then. */
@@ -270,6 +300,7 @@ export class FusedStep<A extends FusedArray = Float32Array> {
     const others = this.entries.map((other) => (other === entry ? { ...entry, weights: checked } : other));
     checkOverlap(this.storage, others);
     entry.weights = checked;
+    this.weightsMemory = new WeightsMemory(this.storage, this.entries);
   }
 
   /**
@@ -286,7 +317,7 @@ export class FusedStep<A extends FusedArray = Float32Array> {
       storage.write(slab, sectionOf(layout, 'norms'), new Float32Array(rows.rows).fill(1e-8));
       storage.write(slab, sectionOf(layout, 'constraint'), new Float32Array([1e-8, 0, 0, 0]));
     }
-    for (const entry of entries) entry.born = null;
+    for (const entry of entries) Object.assign(entry, { born: null, anchorNorm: null });
   }
 
   /**
@@ -299,6 +330,24 @@ export class FusedStep<A extends FusedArray = Float32Array> {
     this.disposed = true;
     for (const { slab } of this.all.splice(0)) this.storage.freeSlab(slab);
     this.storage.dispose();
+  }
+
+  /** @internal What `console.log` shows. */
+  [INSPECT](depth: number, options: object, inspect?: Inspect): string {
+    const { learningRate: _, checkFinite: __, ...hyper } = this.hyper;
+    const { base, amsgrad } = this.config;
+    const used = { ...hyper, amsgrad, nonFinite: this.nonFinite };
+    const properties = {
+      base,
+      learningRate: this.rate,
+      ...changedOptions(
+        Object.fromEntries(Object.entries(used).filter(([name]) => this.options.includes(name))),
+      ),
+      iterations: this.done,
+      skippedSteps: this.skippedSteps || undefined,
+      variables: this.disposed ? 'disposed' : this.all.length,
+    };
+    return summarize(this.constructor.name, properties, depth, options, inspect);
   }
 
   /** As {@link FusedStep.dispose | dispose}; on Nodes that have `Symbol.dispose`. */

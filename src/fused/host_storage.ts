@@ -4,7 +4,7 @@ import { newSlab, type Section } from '../backends/native_state.js';
 import { DeviceBuffer } from '../device_buffer.js';
 import type { NativeAddon } from '../native.js';
 import { checkFloat32Array, checkLength } from '../validate.js';
-import type { Extent, FusedStorage } from './storage.js';
+import { allFinite, type Extent, type FusedStorage } from './storage.js';
 
 const view = (slab: Float32Array, { offset, length }: Section) => slab.subarray(offset, offset + length);
 
@@ -24,6 +24,10 @@ export class HostStorage implements FusedStorage<Float32Array> {
 
   extentOf({ buffer, byteOffset, byteLength }: Float32Array): Extent {
     return { memory: buffer, start: byteOffset, end: byteOffset + byteLength };
+  }
+
+  isFinite(array: Float32Array): boolean {
+    return allFinite(array);
   }
 
   newSlab(length: number): Float32Array {

@@ -13,11 +13,22 @@ export interface Extent {
   end: number;
 }
 
+/** Whether none of the values is NaN or an infinity. */
+export function allFinite(values: Float32Array): boolean {
+  // NaN and infinities times 0 are NaN, and stay so in the sum.
+  let sum = 0;
+  for (let i = 0; i < values.length; ++i) sum += (values[i] as number) * 0;
+  return sum === 0;
+}
+
 /** Arrays of one kind. Slabs are arrays that hold the state of one variable. */
 export interface FusedStorage<A extends FusedArray> {
   /** `value`, if it is an array of this storage with so many elements; else an error that names it `what`. */
   checkArray(what: string, value: unknown, elements: number): A;
+  /** Empty for memory that has gone. */
   extentOf(array: A): Extent;
+  /** Whether all its numbers are finite; reads all of it. */
+  isFinite(array: A): boolean;
   /** A slab of zeros. */
   newSlab(length: number): A;
   /** Gives up a slab that nothing refers to any more. */

@@ -22,6 +22,7 @@ import {
   type VariableUpdate,
 } from '../backends/types.js';
 import { FtpError } from '../errors.js';
+import { attempt, describeConfig, INSPECT, type Inspect, summarize } from '../inspect.js';
 import { AnchorStore } from '../projection/anchors.js';
 import { disposeWhenCollected } from '../projection/collected.js';
 import type { ConstraintReport } from '../projection/constraint_report.js';
@@ -247,6 +248,7 @@ export abstract class FtpOptimizer extends Optimizer {
         pending: this.pending,
         iterations,
         started: this.records.size > 0,
+        checkFinite: this.settings.nonFinite !== 'ignore',
       },
       entries.filter(({ record }) => record === undefined).map(({ variable }) => variable),
     );
@@ -334,7 +336,9 @@ export abstract class FtpOptimizer extends Optimizer {
   /**
    * The constraint of every variable seen so far, in that order.
    *
-   * @returns gamma, the largest row norm, the mean projection ratio; null for excluded variables.
+   * @returns how far each variable may go from its anchor (gamma) and how far it went (norm), with the scale to judge
+   *   them by; see {@link ConstraintReport}. For `console.table`: {@link constraintTable}. The anchors are read for it,
+   *   once each.
    */
   async constraints(): Promise<ConstraintReport[]> {
     this.assertUsable();
@@ -432,6 +436,20 @@ export abstract class FtpOptimizer extends Optimizer {
     for (const saved of this.pending) disposeSaved(saved);
     this.records = new Map();
     this.pending = [];
+  }
+
+  /** @internal What `console.log` shows. */
+  [INSPECT](depth: number, options: object, inspect?: Inspect): string {
+    const config = attempt(() => this.getConfig());
+    const properties = {
+      learningRate: attempt(() => this.learningRate),
+      ...(typeof config === 'object' ? describeConfig(config as serialization.ConfigDict) : {}),
+      runs: this.disposed ? 'disposed' : attempt(() => this.implementation),
+      iterations: this.iterations,
+      skippedSteps: this.skippedSteps || undefined,
+      variables: this.records.size,
+    };
+    return summarize(this.constructor.name, properties, depth, options, inspect);
   }
 
   /**

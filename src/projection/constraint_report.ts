@@ -1,23 +1,45 @@
 /** What the constraint of a variable is now. No tfjs here. */
 
-/** The constraint of one variable. */
+/**
+ * The constraint of one variable. Norms are MARS norms, the sum of absolute values of a row. All numbers but `rows` are
+ * null for an excluded variable; they are NaN, which JSON writes as null, where NaN came into the variable from outside
+ * or with `nonFinite: 'ignore'`.
+ */
 export interface ConstraintReport {
   /** Name of the variable. */
   name: string;
-  /** Radius of the ball around the anchor; null for an excluded variable. */
+  /** Radius of the ball around the anchor: how far each row may be from its anchor, as a norm. */
   gamma: number | null;
-  /** Largest MARS norm among the rows, before projection; null for an excluded variable. */
+  /** `gamma` as a fraction of {@link ConstraintReport.anchorNorm | anchorNorm}; null too where the anchor is zero. */
+  relative: number | null;
+  /** How far the row that went furthest is from its anchor: the largest norm after projection, at most `gamma`. */
+  norm: number | null;
+  /** The largest norm before projection: how far the base update alone would have taken that row in the last step. */
   maxNorm: number | null;
-  /** Mean over the rows of clip(gamma / norm, 0, 1): 1 means nothing was cut; null for an excluded variable. */
+  /** Mean over the rows of clip(gamma / norm before projection, 0, 1): 1 means that nothing was cut. */
   meanRatio: number | null;
+  /** Mean over the rows of the norm of the anchor itself, the scale to judge the others by. */
+  anchorNorm: number | null;
   /** Number of rows. */
   rows: number;
   /** Whether the variable is left out of the projection. */
   excluded: boolean;
 }
 
-/** The report from gamma and the row norms. */
-export function reportOf(name: string, gamma: number, norms: ArrayLike<number>): ConstraintReport {
+/** Mean over the rows of the MARS norm of an anchor. */
+export function anchorNormOf(anchor: ArrayLike<number>, rows: number): number {
+  let sum = 0;
+  for (let i = 0; i < anchor.length; ++i) sum += Math.abs(anchor[i] as number);
+  return rows > 0 ? sum / rows : 0;
+}
+
+/** The report from gamma, the norms of the rows before projection, and the anchor's mean norm. */
+export function reportOf(
+  name: string,
+  gamma: number,
+  norms: ArrayLike<number>,
+  anchorNorm: number,
+): ConstraintReport {
   const rows = norms.length;
   let maxNorm = 0;
   let ratios = 0;
@@ -26,9 +48,45 @@ export function reportOf(name: string, gamma: number, norms: ArrayLike<number>):
     if (!(norm <= maxNorm)) maxNorm = norm; // lets NaN through
     ratios += norm > 0 ? Math.min(1, Math.max(0, gamma / norm)) : 1;
   }
-  return { name, gamma, maxNorm, meanRatio: rows > 0 ? ratios / rows : 1, rows, excluded: false };
+  return {
+    name,
+    gamma,
+    relative: anchorNorm === 0 ? null : gamma / anchorNorm,
+    norm: Math.min(gamma, maxNorm),
+    maxNorm,
+    meanRatio: rows > 0 ? ratios / rows : 1,
+    anchorNorm,
+    rows,
+    excluded: false,
+  };
 }
 
 export function excludedReport(name: string, rows: number): ConstraintReport {
-  return { name, gamma: null, maxNorm: null, meanRatio: null, rows, excluded: true };
+  const none = { gamma: null, relative: null, norm: null, maxNorm: null, meanRatio: null, anchorNorm: null };
+  return { name, ...none, rows, excluded: true };
+}
+
+/**
+ * Reports for `console.table`, which prints all 17 digits of a number: by variable name, rounded to `digits`
+ * significant digits. The reports keep theirs.
+ *
+ * @param reports what `constraints()` gave.
+ * @param digits 1 to 100; default 4.
+ *
+ * @example
+ * ```ts
+ * console.table(constraintTable(await optimizer.constraints()));
+ * ```
+ */
+export function constraintTable(
+  reports: readonly ConstraintReport[],
+  digits = 4,
+): { [name: string]: Omit<ConstraintReport, 'name'> } {
+  const round = (value: unknown) => (typeof value === 'number' ? Number(value.toPrecision(digits)) : value);
+  return Object.fromEntries(
+    reports.map(({ name, rows, ...report }) => {
+      const rounded = Object.entries(report).map(([key, value]) => [key, round(value)]);
+      return [name, { ...Object.fromEntries(rounded), rows }];
+    }),
+  );
 }

@@ -1,15 +1,35 @@
 /** What the constraints are now, and making the present weights the anchors. */
 
 import { fill, keep, type Tensor, tensor1d, tidy } from '@tensorflow/tfjs-core';
-import type { Implementation } from '../backends/types.js';
-import { type ConstraintReport, excludedReport, reportOf } from './constraint_report.js';
+import type { Implementation, VariableState } from '../backends/types.js';
+import { anchorNormOf, type ConstraintReport, excludedReport, reportOf } from './constraint_report.js';
 import { registeredVariable } from './registered.js';
 import { disposeSaved, PROJECTION_SLOTS, type SavedVariable } from './saved_state.js';
 import type { VariableRecord } from './variable_record.js';
 
-async function readReport(name: string, constraint: Tensor, norms: Tensor): Promise<ConstraintReport> {
+async function readReport(
+  name: string,
+  constraint: Tensor,
+  norms: Tensor,
+  anchorNorm: number,
+): Promise<ConstraintReport> {
   const [gammas, values] = await Promise.all([constraint.data(), norms.data()]);
-  return reportOf(name, gammas[0] as number, values);
+  return reportOf(name, gammas[0] as number, values, anchorNorm);
+}
+
+/** Of states whose anchor was read already: it stays as it is until the state is reanchored. */
+const anchorNorms = new WeakMap<VariableState, number>();
+
+/** Summed in JavaScript: in float64, and the same number whatever the backend. */
+function anchorNorm(implementation: Implementation, state: VariableState): number {
+  let norm = anchorNorms.get(state);
+  if (norm === undefined) {
+    const anchor = implementation.read(state, 'anchor');
+    norm = anchorNormOf(anchor.dataSync(), state.spec.layout.rows);
+    anchor.dispose();
+    anchorNorms.set(state, norm);
+  }
+  return norm;
 }
 
 /** Reports of all records, in the order in which they were first seen. */
@@ -23,10 +43,11 @@ export async function reportRecords(
       pending.push(excludedReport(name, state.spec.layout.rows));
       continue;
     }
+    const scale = anchorNorm(implementation, state);
     // Copies, taken at once: the report is of one moment even if steps follow before it is read.
     const constraint = keep(implementation.read(state, 'constraint'));
     const norms = keep(implementation.read(state, 'norms'));
-    const report = readReport(name, constraint, norms).finally(() => {
+    const report = readReport(name, constraint, norms, scale).finally(() => {
       constraint.dispose();
       norms.dispose();
     });
@@ -41,7 +62,10 @@ export async function reportSaved(pending: SavedVariable[]): Promise<ConstraintR
   for (const { name, slots } of pending) {
     const constraint = slots.get('constraint');
     const norms = slots.get('norms');
-    if (constraint !== undefined && norms !== undefined) reports.push(readReport(name, constraint, norms));
+    const anchor = slots.get('anchor');
+    if (constraint !== undefined && norms !== undefined && anchor !== undefined) {
+      reports.push(readReport(name, constraint, norms, anchorNormOf(anchor.dataSync(), norms.size)));
+    }
   }
   return Promise.all(reports);
 }
@@ -66,6 +90,7 @@ export function reanchorRecord(
   record.born = null;
   record.dataId = null;
   if (state.spec.excluded) return;
+  anchorNorms.delete(state);
   tidy(() => {
     implementation.write(state, 'anchor', weights);
     implementation.write(state, 'deviation', fill(state.spec.shape, 0));

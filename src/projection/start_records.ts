@@ -19,6 +19,7 @@ import type { BaseConfig, Implementation, StateSpec } from '../backends/types.js
 import { FtpError } from '../errors.js';
 import type { AnchorStore } from './anchors.js';
 import type { Exclusion } from './exclude.js';
+import { checkFiniteStart } from './finite_start.js';
 import type { OutputAxes } from './output_axis.js';
 import { matchSaved, restoreState, type SavedVariable } from './saved_state.js';
 import { newRecord, type VariableRecord } from './variable_record.js';
@@ -41,6 +42,8 @@ export interface RecordSources {
   iterations: number;
   /** Whether there are records already. */
   started: boolean;
+  /** Whether weights and anchors must be finite. */
+  checkFinite: boolean;
 }
 
 /** Smallest normal float32: backends may flush smaller numbers to zero. */
@@ -60,6 +63,15 @@ export function startRecords(sources: RecordSources, variables: Variable[]): Sta
     throw new FtpError(
       'STATE_MISMATCH',
       `the loaded state is of ${names(pending)}, none of which is among the variables of this step: ${names(variables)}`,
+    );
+  }
+  if (sources.checkFinite) {
+    checkFiniteStart(
+      variables.map((variable) => {
+        const { name, shape } = variable;
+        const anchor = matched.get(variable)?.slots.get('anchor') ?? sources.anchors.get(name, shape);
+        return { variable, anchor: sources.exclusion.matches(name) ? undefined : anchor };
+      }),
     );
   }
   const started: StartedRecord[] = [];

@@ -73,7 +73,7 @@ const OPTIONS: Record<string, Option> = {
     ranges: ['', 'Throw', 'warn'],
     accepted: ['throw', 'skip', 'ignore'],
   },
-  threads: { makes: all, types: ['number'], ranges: [0, -1, 1.5, 1025, NaN, Infinity], accepted: [1, 1024] },
+  threads: { makes: all, types: ['number'], ranges: [0, -1, 1.5, 257, NaN, Infinity], accepted: [1, 256] },
   implementation: {
     makes: all,
     types: ['string'],

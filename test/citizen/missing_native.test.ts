@@ -14,6 +14,8 @@ interface Outcome {
   native: Array<{ name: string; code: string; message: string }>;
   /** After that. */
   left: { weights: number[]; tensors: number; iterations: number };
+  /** What was printed as a warning. */
+  warnings: string[];
 }
 
 /** The cpu backend under the name `tensorflow`, with the methods of tfjs-node's that are looked at. */
@@ -29,12 +31,16 @@ const STAND_IN = `
 `;
 
 /** A child process that takes a step with 'auto' and is refused one with 'native'. */
-async function run(backend: string, env: Record<string, string>): Promise<Outcome> {
+async function run(
+  backend: string,
+  env: Record<string, string | undefined>,
+  folder = root,
+): Promise<Outcome> {
   const realNode = backend === 'tfjs-node';
   const script = `
-    require(${JSON.stringify(path.join(root, 'compat.cjs'))});
+    require(${JSON.stringify(path.join(folder, 'compat.cjs'))});
     const { createRequire } = require('node:module');
-    const fromRoot = createRequire(${JSON.stringify(path.join(root, 'package.json'))});
+    const fromRoot = createRequire(${JSON.stringify(path.join(folder, 'package.json'))});
     const tf = fromRoot(${realNode ? "'@tensorflow/tfjs-node'" : "'@tensorflow/tfjs'"});
     if (${backend === 'stand-in'}) {
       tf.MathBackendCPU = fromRoot('@tensorflow/tfjs-backend-cpu').MathBackendCPU;
@@ -54,6 +60,8 @@ async function run(backend: string, env: Record<string, string>): Promise<Outcom
       const gradient = tf.tensor1d([1, -1]);
       const optimizer = ftp.sgd(0.5, { exclude: ['w'] });
       optimizer.applyGradients({ w: gradient });
+      ftp.sgd(0.5).applyGradients({ w: tf.zeros([2]) }); // does not warn again
+      variable.assign(tf.tensor1d([0.5, 2.5]));
       const { implementation, fallbackReason: reason } = optimizer;
       const auto = { implementation, reason, weights: [...variable.dataSync()] };
       const before = tf.memory().numTensors;
@@ -68,8 +76,15 @@ async function run(backend: string, env: Record<string, string>): Promise<Outcom
   const { code, stdout, stderr } = await runNode([file], { env });
   expect(code, stderr).toBe(0);
   const line = stdout.split('\n').find((text) => text.startsWith('result '));
-  return JSON.parse(line?.slice('result '.length) ?? 'null') as Outcome;
+  const warnings = stderr.split('\n').filter((text) => text.startsWith('tfjs-ftp: '));
+  return { ...(JSON.parse(line?.slice('result '.length) ?? 'null') as Omit<Outcome, 'warnings'>), warnings };
 }
+
+/** The one warning of a process whose steps run in tfjs operations for this reason, with this way out. */
+const warningOf = (why: string, advice: string) => [
+  'tfjs-ftp: steps will run in tfjs operations, several times slower than the native step: ' +
+    `${why}. What to do: ${advice}; \`npx tfjs-ftp doctor\` has the details.`,
+];
 
 /** 'auto' took its step with tfjs operations and says why; 'native' threw `code`, and changed nothing. */
 function expectFallback({ auto, native, left }: Outcome, code: string): string {
@@ -91,10 +106,55 @@ describe('without the addon', () => {
     ['a path that does not exist', '/nowhere/tfjs_ftp.node', 'no such file'],
     ['switched off', 'none', 'switched off'],
   ])('%s: on the cpu backend', async (_what, addon, why) => {
-    const reason = expectFallback(await run('cpu', { TFJS_FTP_ADDON: addon }), 'ADDON_NOT_FOUND');
+    const outcome = await run('cpu', { TFJS_FTP_ADDON: addon });
+    const reason = expectFallback(outcome, 'ADDON_NOT_FOUND');
     expect(reason).toMatch(/the compiled addon could not be loaded\. Tried:\n {2}/);
     expect(reason).toContain(`${addon}: ${why}`);
-    expect(reason).toContain('npm rebuild tfjs-ftp');
+    // The variable is what is to be changed; a compiler would not help.
+    expect(reason).toMatch(
+      addon === 'none' ? /; unset it to use the addon\.$/ : /\nCorrect TFJS_FTP_ADDON, or unset it/,
+    );
+    expect(reason).not.toContain('npm rebuild');
+    const broken = `the compiled addon could not be loaded (${addon}: ${why})`;
+    expect(outcome.warnings).toEqual(
+      addon === 'none' ? [] : warningOf(broken, 'correct or unset TFJS_FTP_ADDON'),
+    );
+  });
+
+  it('not built: what builds it', async () => {
+    // A package without build/ and prebuilds/.
+    const bare = temporaryFolder();
+    for (const entry of ['package.json', 'load_addon.cjs', 'compat.cjs', 'cjs']) {
+      fs.cpSync(path.join(root, entry), path.join(bare, entry), { recursive: true });
+    }
+    fs.symlinkSync(path.join(root, 'node_modules'), path.join(bare, 'node_modules'));
+    const outcome = await run('cpu', { TFJS_FTP_ADDON: undefined }, bare);
+    expect(expectFallback(outcome, 'ADDON_NOT_FOUND')).toContain('run `npm rebuild tfjs-ftp`');
+    expect(outcome.warnings).toEqual(
+      warningOf('the compiled addon could not be loaded', '`npm rebuild tfjs-ftp` builds it'),
+    );
+  });
+
+  it("does not warn with implementation: 'reference', nor on a backend where nothing native runs", async () => {
+    const script = `
+      const tf = require('@tensorflow/tfjs');
+      const { MathBackendCPU } = require('@tensorflow/tfjs-backend-cpu');
+      const { ftp } = require('./cjs/index.js');
+      (async () => {
+        tf.registerBackend('webgl', () => new MathBackendCPU(), 3);
+        for (const kernel of tf.getKernelsForBackend('cpu')) tf.registerKernel({ ...kernel, backendName: 'webgl' });
+        for (const [backend, implementation] of [['cpu', 'reference'], ['webgl', 'auto']]) {
+          await tf.setBackend(backend);
+          const w = tf.variable(tf.tensor1d([1, 2]), true, backend);
+          const optimizer = ftp.sgd(0.5, { implementation });
+          optimizer.applyGradients({ [backend]: tf.tensor1d([1, -1]) });
+          console.log(tf.getBackend(), optimizer.implementation);
+        }
+      })();`;
+    const env = { TFJS_FTP_ADDON: '/nowhere/tfjs_ftp.node' };
+    const { stdout, stderr } = await runNode(['-e', script], { env });
+    expect(stdout).toContain('cpu reference\nwebgl reference\n');
+    expect(stderr).not.toContain('tfjs-ftp: ');
   });
 
   it('a file that is no addon: with the reason of the loader', async () => {
@@ -108,6 +168,7 @@ describe('without the addon', () => {
 describeOrSkip('without the addon, under tfjs-node', tensorflow, () => {
   it('a path that does not exist', async () => {
     const outcome = await run('tfjs-node', { TFJS_FTP_ADDON: '/nowhere/tfjs_ftp.node' });
+    expect(outcome.warnings).toHaveLength(1);
     expect(expectFallback(outcome, 'ADDON_NOT_FOUND')).toContain('/nowhere/tfjs_ftp.node: no such file');
   });
 });
@@ -141,7 +202,11 @@ const VERSION = { TF_Version: 'const char* NAME() { return "2.3.stub"; }' };
 
 describeOrSkip('a TensorFlow that is not right', whyNoStub(), () => {
   it('is not there at all', async () => {
-    const reason = expectFallback(await run('stand-in', {}), 'TENSORFLOW_NOT_FOUND');
+    const outcome = await run('stand-in', {});
+    const reason = expectFallback(outcome, 'TENSORFLOW_NOT_FOUND');
+    expect(outcome.warnings).toEqual(
+      warningOf(reason, '`npx tfjs-ftp setup-tensorflow` installs TensorFlow anew'),
+    );
     expect(reason).toContain('no libtensorflow is loaded in this process');
   });
 
@@ -151,7 +216,14 @@ describeOrSkip('a TensorFlow that is not right', whyNoStub(), () => {
     expect(FUNCTIONS).toContain(missing);
     const present = FUNCTIONS.filter((name) => name !== missing);
     const env = stubLibrary({ ...VERSION, ...Object.fromEntries(present.map((name) => [name, NOTHING])) });
-    const reason = expectFallback(await run('stand-in', env), 'TENSORFLOW_API_MISSING');
+    const outcome = await run('stand-in', env);
+    const reason = expectFallback(outcome, 'TENSORFLOW_API_MISSING');
+    expect(outcome.warnings).toEqual(
+      warningOf(
+        'TensorFlow 2.3.stub lacks parts of its C API',
+        '`npx tfjs-ftp setup-tensorflow` installs a newer one',
+      ),
+    );
     expect(reason).toContain(`TensorFlow 2.3.stub lacks ${missing} in its C API`);
     expect(reason).toContain('npx tfjs-ftp setup-tensorflow');
   });

@@ -192,7 +192,7 @@ describeOnDevice('the fused step on DeviceBuffers', () => {
     expect(fused.state(0)).toEqual(before);
     expect(deviceMemory().free).toBeGreaterThanOrEqual(free);
     fused.setState(0, { t: 9, n: 9, slots });
-    expect(fused.state(0)).toEqual({ t: 9, n: 9, slots });
+    expect(fused.state(0)).toEqual({ t: 9, n: 9, iterations: 1, slots });
     expect(deviceMemory().free).toBeGreaterThanOrEqual(free);
   });
 

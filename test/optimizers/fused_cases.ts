@@ -1,4 +1,5 @@
 /** What holds for a fused step whatever the kind of its arrays. */
+import { inspect } from 'node:util';
 import { expect, it } from 'vitest';
 import { FtpError, type FusedArray, type FusedStep, type FusedVariable } from '../../src/native_api.js';
 import { type ArrayKind, createStep } from '../backends/array_kinds.js';
@@ -52,7 +53,7 @@ export function fusedStepCases<A extends FusedArray>(kind: ArrayKind<A>): void {
     fused.step(gradients);
     const after = everything(given, fused);
     expect(after.weights[1]).toEqual(before.weights[1]);
-    expect(after.states[1]).toEqual({ ...before.states[1], t: 2 });
+    expect(after.states[1]).toEqual({ ...before.states[1], t: 2, iterations: 2 });
     expect(after.states[0]?.slots.momentum).not.toEqual(before.states[0]?.slots.momentum);
     expect(after.states[0]).toMatchObject({ t: 2, n: 2 });
   });
@@ -66,11 +67,146 @@ export function fusedStepCases<A extends FusedArray>(kind: ArrayKind<A>): void {
     for (const [i, { weights }] of second.entries()) kind.write(weights, read(first)[i] as Float32Array);
     const two = createStep({ ...options, variables: second });
     for (const i of second.keys()) two.setState(i, one.state(i));
+    expect(two.iterations).toBe(3);
+    expect(everything(second, two)).toEqual(everything(first, one));
     for (let step = 3; step < 6; ++step) {
       one.step(gradientsOf(step));
       two.step(gradientsOf(step));
     }
-    expect(read(second)).toEqual(read(first));
+    expect(everything(second, two)).toEqual(everything(first, one));
+  });
+
+  it('restores the steps of the whole with any state, and leaves the counts of other variables', () => {
+    const given = variables();
+    const fused = createStep({ base: 'sgd', learningRate: 0.01, variables: given });
+    for (let step = 0; step < 3; ++step) fused.step(gradientsOf(step));
+    const state = fused.state(0);
+    fused.setState(0, { ...state, t: 7, n: 5, iterations: 10 });
+    expect(fused.iterations).toBe(10);
+    const counts = () => [0, 1].map((i) => fused.state(i)).map(({ t, n, iterations }) => [t, n, iterations]);
+    expect(counts()).toEqual([
+      [7, 5, 10],
+      [3, 3, 10],
+    ]);
+    fused.step(gradientsOf(3));
+    expect(counts()).toEqual([
+      [8, 6, 11],
+      [4, 4, 11],
+    ]);
+    const { iterations: _, ...without } = state;
+    fused.setState(0, without);
+    expect(fused.iterations).toBe(11);
+    expect(() => fused.setState(0, { ...state, iterations: -1 })).toThrow(
+      "iterations of 'a' must be a whole number from 0 to 2147483647, got -1",
+    );
+    expect(fused.iterations).toBe(11);
+  });
+
+  it('refuses weights and anchors that are not finite, and frees what it made', () => {
+    const values = numbers(12, 1);
+    const one = { name: 'w', shape: [3, 4] };
+    const make = (more: { weights: A; anchor?: A; excluded?: boolean }, nonFinite?: 'ignore' | 'skip') => {
+      const variables = [{ ...one, ...more }];
+      return () => createStep({ base: 'sgd', learningRate: 0.1, variables, nonFinite });
+    };
+    for (const [i, value] of [Number.NaN, Infinity, -Infinity].entries()) {
+      const bad = values.slice();
+      bad[[0, 5, 11][i] as number] = value;
+      const refused = (message: string) => expect.objectContaining({ code: 'NON_FINITE_WEIGHTS', message });
+      const why = "NaN or an infinity; nothing was changed. nonFinite: 'ignore' skips this check";
+      for (const nonFinite of [undefined, 'skip'] as const) {
+        expect(make({ weights: kind.make(bad) }, nonFinite)).toThrow(refused(`weights of 'w' hold ${why}`));
+        const anchored = { weights: kind.make(values), anchor: kind.make(bad) };
+        expect(make(anchored, nonFinite)).toThrow(refused(`anchor of 'w' holds ${why}`));
+        make({ ...anchored, excluded: true }, nonFinite)(); // its anchor is not used
+      }
+      const report = make({ weights: kind.make(bad) }, 'ignore')().constraints()[0];
+      expect(Number.isFinite(report?.anchorNorm)).toBe(false);
+    }
+  });
+
+  it('refuses gradients that share memory with weights', () => {
+    const given = variables();
+    const fused = createStep({ base: 'sgd', learningRate: 0.01, variables: given });
+    const before = everything(given, fused);
+    for (const i of [0, 1, 2]) {
+      const gradients = gradientsOf(0);
+      gradients[i] = given[i]?.weights as A;
+      const name = given[i]?.name;
+      expect(() => fused.step(gradients)).toThrow(RangeError);
+      expect(() => fused.step(gradients)).toThrow(
+        `gradient of '${name}' must not share memory with the weights of '${name}'`,
+      );
+    }
+    expect(everything(given, fused)).toEqual(before);
+    const moved = kind.make(numbers(12, 3));
+    const old = given[0]?.weights as A;
+    fused.rebind(0, moved);
+    expect(() => fused.step([moved, null, null])).toThrow("the weights of 'a'");
+    fused.step([old, null, null]); // free to be a gradient now
+    expect(fused.iterations).toBe(1);
+  });
+
+  it('takes null for no gradient, and refuses undefined', () => {
+    const given = variables();
+    const fused = createStep({ base: 'sgd', learningRate: 0.01, variables: given });
+    const loose = fused.step.bind(fused) as (gradients: unknown) => void;
+    expect(() => loose([undefined, null, null])).toThrow(TypeError);
+    expect(() => loose([null, undefined, null])).toThrow(
+      "gradient of 'b' must be an array, or null for none, got undefined",
+    );
+    expect(() => loose(new Array(3))).toThrow(TypeError);
+    expect(fused.iterations).toBe(0);
+    fused.step([null, null, null]);
+    expect(fused.iterations).toBe(1);
+  });
+
+  it('reports norms that fit together, of the anchors that there are', () => {
+    const given = variables();
+    const fused = createStep({ base: 'adamw', learningRate: 0.1, variables: given });
+    const anchors = read(given);
+    const meanNorm = (values: Float32Array, rows: number) =>
+      values.reduce((sum, value) => sum + Math.abs(value), 0) / rows;
+    const [before] = fused.constraints();
+    expect(before).toMatchObject({ gamma: 0, relative: 0, norm: 0, maxNorm: 0, meanRatio: 1 });
+    for (let step = 0; step < 6; ++step) fused.step(gradientsOf(step));
+    for (const [i, report] of fused.constraints().entries()) {
+      const { gamma, relative, norm, maxNorm, anchorNorm, rows, excluded } = report;
+      if (excluded) {
+        expect([gamma, relative, norm, maxNorm, anchorNorm]).toEqual([null, null, null, null, null]);
+        continue;
+      }
+      expect(anchorNorm).toBeCloseTo(meanNorm(anchors[i] as Float32Array, rows), 12);
+      expect(relative).toBe((gamma as number) / (anchorNorm as number));
+      expect(norm).toBe(Math.min(gamma as number, maxNorm as number));
+      // What the weights say: the row that is furthest from its anchor.
+      const [a, w] = [anchors[i] as Float32Array, kind.read(given[i]?.weights as A)];
+      const along = i === 1 ? (at: number) => Math.floor(at / 2) : (at: number) => at % 4;
+      const rowNorms = new Float64Array(rows);
+      for (const [at, value] of w.entries()) {
+        rowNorms[along(at)] = (rowNorms[along(at)] as number) + Math.abs(value - (a[at] as number));
+      }
+      expect(norm).toBeCloseTo(Math.max(...rowNorms), 5);
+    }
+    fused.reanchor();
+    const now = fused.constraints()[0];
+    expect(now?.anchorNorm).toBeCloseTo(meanNorm(kind.read(given[0]?.weights as A), 4), 12);
+    expect(now?.anchorNorm).not.toBe(before?.anchorNorm);
+    const state = fused.state(0);
+    fused.setState(0, { ...state, slots: { ...state.slots, anchor: new Float32Array(12) } });
+    expect(fused.constraints()[0]).toMatchObject({ anchorNorm: 0, relative: null });
+  });
+
+  it('is shown in a few lines', () => {
+    const given = variables();
+    const fused = createStep({ base: 'adamw', learningRate: 0.01, k: 0.5, beta1: 0.8, variables: given });
+    fused.step(gradientsOf(0));
+    expect(inspect(fused).replace(/\s+/g, ' ')).toBe(
+      "FusedStep { base: 'adamw', learningRate: 0.01, beta1: 0.8, k: 0.5, iterations: 1, variables: 3 }",
+    );
+    expect(inspect({ a: { b: { fused } } })).toContain('[FusedStep]');
+    fused.dispose();
+    expect(inspect(fused)).toContain("variables: 'disposed'");
   });
 
   it('refuses a state that does not fit, and changes nothing', () => {
@@ -201,6 +337,7 @@ export function fusedStepCases<A extends FusedArray>(kind: ArrayKind<A>): void {
     expect(make({ ...one, anchor: kind.make(new Float32Array(5)) })).toThrow(
       "anchor of 'w' [2,3] must have 6 elements, got 5",
     );
+    expect(make({ ...one, shape: [-1] })).toThrow("shape[0] of 'w' must be a whole number from 0 to");
     expect(make(one, { ...one, name: 'v' })).toThrow("weights of 'w' and 'v' must not share memory");
     const fused = make(one)();
     expect(() => fused.step([kind.make(new Float32Array(5))])).toThrow(

@@ -3,7 +3,7 @@ import * as tf from '@tensorflow/tfjs-core';
 import '@tensorflow/tfjs-backend-cpu';
 import { afterEach, expect, it } from 'vitest';
 import { ftp } from '../../src/index.js';
-import { createFusedStep, isNativeAvailable, nativeInfo } from '../../src/native_api.js';
+import { createFusedStep, type FusedVariable, isNativeAvailable, nativeInfo } from '../../src/native_api.js';
 import { HOST } from '../backends/array_kinds.js';
 import { describeOrSkip, whyNoAddon } from '../backends/skip.js';
 import { fusedStepCases, fusedVariables, gradientValues } from './fused_cases.js';
@@ -71,6 +71,64 @@ describeOrSkip('the fused step on Float32Arrays', whyNoAddon(), () => {
     }
   });
 
+  it.each(['adamw', 'sgd'] as const)(
+    'leaves out variables without elements, as the optimizers do: %s',
+    (base) => {
+      const run = (withEmpty: boolean) => {
+        const [a, ...rest] = variables() as [FusedVariable, ...FusedVariable[]];
+        const empty = { name: 'empty', weights: new Float32Array(0), shape: [3, 0] };
+        const none = {
+          name: 'none',
+          weights: a.weights.subarray(2, 2),
+          shape: [0],
+          excluded: true,
+        };
+        const list = [a, ...(withEmpty ? [empty, none] : []), ...rest];
+        const fused = createFusedStep({ base, learningRate: 0.01, variables: list });
+        for (let step = 0; step < 3; ++step) {
+          const [first, ...more] = gradientsOf(step) as [Float32Array, ...Float32Array[]];
+          fused.step([first, ...(withEmpty ? [new Float32Array(0), null] : []), ...more]);
+        }
+        return { fused, list };
+      };
+      const { fused, list } = run(true);
+      const plain = run(false);
+      expect(list.filter(({ weights }) => weights.length > 0)).toEqual(plain.list);
+      expect(fused.constraints()).toEqual(plain.fused.constraints());
+      expect(fused.state(1)).toMatchObject({ t: 0, n: 0, iterations: 3 });
+      fused.setState(1, fused.state(1));
+      fused.reanchor();
+      expect(() => fused.step([null, new Float32Array(1), null, null, null])).toThrow(
+        'must have 0 elements, got 1',
+      );
+    },
+  );
+
+  it('refuses gradients that overlap weights in one memory', () => {
+    const memory = new ArrayBuffer(4 * 40);
+    const at = (offset: number, length: number) => new Float32Array(memory, 4 * offset, length);
+    const fused = createFusedStep({
+      base: 'sgd',
+      learningRate: 0.1,
+      variables: [
+        { name: 'late', weights: at(20, 6), shape: [6] },
+        { name: 'early', weights: at(6, 6), shape: [6] },
+      ],
+    });
+    const step = (late: number, early: number) => fused.step([at(late, 6), at(early, 6)]);
+    step(0, 12); // as close as can be
+    step(14, 26);
+    for (const [late, early, message] of [
+      [1, 30, "gradient of 'late' must not share memory with the weights of 'early'"],
+      [11, 30, "gradient of 'late' must not share memory with the weights of 'early'"],
+      [30, 15, "gradient of 'early' must not share memory with the weights of 'late'"],
+      [25, 30, "gradient of 'late' must not share memory with the weights of 'late'"],
+    ] as const) {
+      expect(() => step(late, early), message).toThrow(message);
+    }
+    expect(fused.iterations).toBe(2);
+  });
+
   it('refuses weights whose memory has gone', () => {
     const buffer = new ArrayBuffer(48);
     const fresh = createFusedStep({
@@ -120,7 +178,8 @@ describeOrSkip('the fused step on Float32Arrays', whyNoAddon(), () => {
       withVariable({ outputAxis: 2 }),
       'output axis of .* from -2 to 1, got 2',
     ],
-    ['an extent of 0', RangeError, withVariable({ shape: [0, 6] }), 'shape\\[0\\] of .* got 0'],
+    ['an extent below 0', RangeError, withVariable({ shape: [-1, 6] }), 'shape\\[0\\] of .* got -1'],
+    ['weights for no elements', RangeError, withVariable({ shape: [0, 6] }), 'must have 0 elements, got 6'],
     ['no name', TypeError, withVariable({ name: 3 }), 'variables\\[0\\].name must be a string, got 3'],
     ['an unknown key', TypeError, withVariable({ anchors: 1 }), "no option 'anchors'"],
     [

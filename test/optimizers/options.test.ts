@@ -111,7 +111,7 @@ describe('options of a wrong value', () => {
       "nonFinite must be one of 'throw', 'skip', 'ignore', got 'maybe'",
     ],
     ['implementation', () => adamw(1, { implementation: 'gpu' }), "got 'gpu'"],
-    ['threads', () => adamw(1, { threads: 0 }), 'threads must be a whole number from 1 to 1024, got 0'],
+    ['threads', () => adamw(1, { threads: 0 }), 'threads must be a whole number from 1 to 256, got 0'],
     ['threads, a fraction', () => adamw(1, { threads: 1.5 }), 'got 1.5'],
     ['an empty substring', () => adamw(1, { exclude: [''] }), "got '' at position 0"],
     ['a layer without a name', () => adamw(1, { exclude: [{ layer: '' }] }), "got {layer: ''} at position 0"],

@@ -133,10 +133,14 @@ describeImplementations('changes from outside', (implementation) => {
     const [a, b] = await optimizer.constraints();
     const gamma = state['a/constraint']?.[0] as number;
     const rowNorms = state['a/norms'] as number[];
+    const anchorNorm = (state['a/anchor'] as number[]).reduce((sum, value) => sum + Math.abs(value), 0) / 4;
     expect(a).toEqual({
       name: 'a',
       gamma,
+      relative: gamma / anchorNorm,
+      norm: Math.min(gamma, Math.max(...rowNorms)),
       maxNorm: Math.max(...rowNorms),
+      anchorNorm,
       meanRatio: rowNorms.reduce((sum, norm) => sum + Math.min(1, gamma / norm), 0) / 4,
       rows: 4,
       excluded: false,
@@ -144,7 +148,10 @@ describeImplementations('changes from outside', (implementation) => {
     expect(b).toEqual({
       name: 'head/b',
       gamma: null,
+      relative: null,
+      norm: null,
       maxNorm: null,
+      anchorNorm: null,
       meanRatio: null,
       rows: 1,
       excluded: true,

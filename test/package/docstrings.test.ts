@@ -14,6 +14,13 @@ const model = layers.sequential({ layers: [layers.layers.dense({ units: 2, input
 
 /** What surrounds one example in particular. */
 const AROUND: { [file: string]: { before: string; after: string } } = {
+  'src/projection/constraint_report.ts': {
+    before: `
+      import { constraintTable } from 'tfjs-ftp';
+      const optimizer = ftp.sgd(0.1);
+    `,
+    after: '',
+  },
   'src/errors.ts': {
     before: `
       const optimizer = ftp.sgd(0.1);
@@ -26,7 +33,7 @@ const AROUND: { [file: string]: { before: string; after: string } } = {
 };
 
 const native = ['src/native_api.ts', 'src/device_buffer.ts'];
-const files = ['src/ftp.ts', 'src/errors.ts', ...native];
+const files = ['src/ftp.ts', 'src/errors.ts', 'src/projection/constraint_report.ts', ...native];
 const examples = files.flatMap(examplesIn);
 
 describe('examples in docstrings', () => {

@@ -4,6 +4,9 @@
 #include <cstring>
 #include <thread>
 
+#include "cpu_quota.h"
+#include "thread_pool.h"
+
 #if defined(__linux__)
 #include <sched.h>
 #endif
@@ -14,16 +17,21 @@
 namespace tfjs_ftp {
 namespace {
 
-constexpr int kMaxThreads = 256;
-
 struct Candidate {
   const PassTable* table;
   bool usable;
 };
 
-const PassTable& Pick() {
-  Candidate candidates[4];
+// All passes of this build, the widest first; the last runs everywhere.
+struct Candidates {
+  Candidate list[3];
   int count = 0;
+
+  void Add(const PassTable& table, bool usable) { list[count++] = {&table, usable}; }
+};
+
+Candidates FindCandidates() {
+  Candidates found;
 #if defined(FTP_X86)
 #if defined(__GNUC__)
   __builtin_cpu_init();
@@ -33,34 +41,36 @@ const PassTable& Pick() {
   const bool avx512 = false;
   const bool avx2 = false;
 #endif
-  candidates[count++] = {&PassesAvx512(), avx512};
-  candidates[count++] = {&PassesAvx2(), avx2};
-  candidates[count++] = {&PassesSse2(), true};
+  found.Add(PassesAvx512(), avx512);
+  found.Add(PassesAvx2(), avx2);
+  found.Add(PassesSse2(), true);
 #elif defined(FTP_ARM64)
-  candidates[count++] = {&PassesNeon(), true};
+  found.Add(PassesNeon(), true);
 #else
-  candidates[count++] = {&PassesScalar(), true};
+  found.Add(PassesScalar(), true);
 #endif
-  // From the named one downwards; an unknown name means no limit.
+  return found;
+}
+
+const PassTable& Pick() {
+  const Candidates candidates = FindCandidates();
+  // From the named one downwards. Unknown names are refused where the addon is loaded
+  // (src/native.ts) and mean no limit here.
   const char* wish = std::getenv("TFJS_FTP_SIMD");
   int first = 0;
   if (wish != nullptr) {
-    for (int i = 0; i < count; ++i) {
-      if (std::strcmp(candidates[i].table->name, wish) == 0) first = i;
+    for (int i = 0; i < candidates.count; ++i) {
+      if (std::strcmp(candidates.list[i].table->name, wish) == 0) first = i;
     }
   }
-  for (int i = first; i < count; ++i) {
-    if (candidates[i].usable) return *candidates[i].table;
+  for (int i = first; i < candidates.count; ++i) {
+    if (candidates.list[i].usable) return *candidates.list[i].table;
   }
-  return *candidates[count - 1].table;
+  return *candidates.list[candidates.count - 1].table;
 }
 
-int CountThreads() {
-  const char* wish = std::getenv("TFJS_FTP_THREADS");
-  if (wish != nullptr) {
-    const int threads = std::atoi(wish);
-    if (threads > 0) return threads < kMaxThreads ? threads : kMaxThreads;
-  }
+// Cores that this process may run on.
+int CountCores() {
 #if defined(__linux__)
   cpu_set_t allowed;
   if (sched_getaffinity(0, sizeof(allowed), &allowed) == 0 && CPU_COUNT(&allowed) > 0) {
@@ -71,6 +81,21 @@ int CountThreads() {
   return cores > 0 ? static_cast<int>(cores) : 1;
 }
 
+int CountThreads() {
+  const char* wish = std::getenv("TFJS_FTP_THREADS");
+  int threads = wish != nullptr ? std::atoi(wish) : 0;
+  if (threads <= 0) {
+    threads = CountCores();
+#if defined(__linux__)
+    // A container that may use two processors of 64 sees them all; 64 threads would be stopped for
+    // most of every period.
+    const int quota = CpuQuota();
+    if (quota > 0 && quota < threads) threads = quota;
+#endif
+  }
+  return threads < kMaxThreads ? threads : kMaxThreads;
+}
+
 }  // namespace
 
 const PassTable& CpuPasses() {
@@ -79,6 +104,17 @@ const PassTable& CpuPasses() {
 }
 
 const char* CpuSimdName() { return CpuPasses().name; }
+
+std::vector<const char*> CpuSimdNames() {
+  std::vector<const char*> names;
+  const Candidates candidates = FindCandidates();
+  for (int i = 0; i < candidates.count; ++i) {
+    if (candidates.list[i].usable) names.push_back(candidates.list[i].table->name);
+  }
+  return names;
+}
+
+int CpuMaxThreads() { return kMaxThreads; }
 
 int CpuDefaultThreads() {
   static const int threads = CountThreads();

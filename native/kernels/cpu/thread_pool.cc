@@ -16,9 +16,6 @@ constexpr int kWantedShift = 16;               // bits 16..30: workers it takes
 constexpr uint64_t kWantedMask = 0x7fff;
 constexpr uint64_t kJoinedMask = 0xffff;  // bits 0..15: workers that joined
 
-// More would not make memory faster on any machine.
-constexpr int kMaxWorkers = 255;
-
 // A thread that waits looks this often, a few microseconds, before it gives its core to others.
 constexpr int kSpins = 200;
 // A worker offers its core so often before it sleeps: tens of microseconds, longer than the pauses
@@ -56,7 +53,7 @@ void ThreadPool::Grow(int workers) {
 void ThreadPool::Run(int threads, int64_t count, Function function, const void* context) {
   int workers = threads - 1;
   if (workers > count - 1) workers = static_cast<int>(count - 1);
-  if (workers > kMaxWorkers) workers = kMaxWorkers;
+  if (workers > kMaxThreads - 1) workers = kMaxThreads - 1;
   try {
     Grow(workers);
   } catch (...) {

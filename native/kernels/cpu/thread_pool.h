@@ -12,6 +12,10 @@
 
 namespace tfjs_ftp {
 
+// Threads of a step at most: more would not make memory faster on any machine. As MAX_THREADS in
+// src/validate.ts.
+constexpr int kMaxThreads = 256;
+
 class ThreadPool {
  public:
   // The process's pool; never destroyed, its threads end with the process.
