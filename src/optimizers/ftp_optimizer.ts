@@ -116,6 +116,9 @@ export abstract class FtpOptimizer extends Optimizer {
   abstract get learningRate(): number;
   abstract set learningRate(value: LearningRate);
 
+  /** All options as JSON; of a learning rate that is a function, its present value. */
+  abstract override getConfig(): serialization.ConfigDict;
+
   /**
    * What computes the steps: `'tensorflow-gpu'`, `'tensorflow-cpu'`, `'wasm'`, `'cpu'` (fused native steps)
    * or `'reference'` (tfjs operations). Before the first step: what would run now, under the active
