@@ -176,7 +176,7 @@ export abstract class FtpOptimizer extends Optimizer {
       throw new FtpError(
         'NON_FINITE_GRADIENT',
         `gradient of '${name}' holds NaN or an infinity in step ${this.iterations} (counted from 0); nothing was ` +
-          "changed. nonFinite: 'skip' leaves such steps out, 'ignore' does not look",
+          "changed. nonFinite: 'skip' leaves such steps out, 'ignore' skips this check",
       );
     }
     this.commit(step, outputs);
