@@ -46,7 +46,7 @@ async function time(contender: Runnable, repeats: number): Promise<number> {
 }
 
 /**
- * Every contender once a round, in an order that rotates and turns round.
+ * Every contender once per round, in an order that is rotated and reversed each round.
  *
  * @returns samples by contender, in the order of `contenders`
  */

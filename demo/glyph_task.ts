@@ -1,6 +1,6 @@
 /**
  * Glyphs in the wild: a net that was pre-trained on 62 characters of all kinds of fonts learns to read
- * serial codes from ten black-on-white sans-serif images a character, and is tested on fonts, colours and
+ * serial codes from ten black-on-white sans-serif images per character, and is tested on fonts, colours and
  * textures it was not fine-tuned on.
  */
 import { mkdir, rm, writeFile } from 'node:fs/promises';
@@ -84,7 +84,7 @@ export async function writeImages(
   }
 }
 
-/** Ten images a character, in turn from each of the training families. */
+/** Ten images per character, in turn from each of the training families. */
 function* trainingImages(painter: GlyphPainter, seed: number): Generator<ImageToWrite> {
   const random = new Random(seed, 'train');
   const fonts = families('sans', 'train');

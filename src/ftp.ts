@@ -1,4 +1,8 @@
-/** The factories of the FTP optimizers. */
+/**
+ * Factories of the FTP optimizers: every one returns a `tf.Optimizer` that holds the variables near their anchors.
+ *
+ * @module
+ */
 
 import type { Optimizer } from '@tensorflow/tfjs-core';
 import { FtpAdamWOptimizer } from './optimizers/adamw.js';
@@ -56,7 +60,7 @@ import { FtpWrapOptimizer } from './optimizers/wrap.js';
  * is not finite throws (there, NaN spreads); the constraint is saved with the optimizer (there, it starts
  * anew).
  */
-function adamw(learningRate: LearningRate, options: FtpAdamWOptions = {}): FtpAdamWOptimizer {
+export function adamw(learningRate: LearningRate, options: FtpAdamWOptions = {}): FtpAdamWOptimizer {
   return new FtpAdamWOptimizer(learningRate, options);
 }
 
@@ -86,7 +90,7 @@ function adamw(learningRate: LearningRate, options: FtpAdamWOptions = {}): FtpAd
  *
  * Source: as {@link adamw}; authors' class SGDP. The weight decay is coupled and pulls towards zero, as there.
  */
-function sgd(learningRate: LearningRate, options: FtpSgdOptions = {}): FtpSgdOptimizer {
+export function sgd(learningRate: LearningRate, options: FtpSgdOptions = {}): FtpSgdOptimizer {
   return new FtpSgdOptimizer(learningRate, options);
 }
 
@@ -117,9 +121,6 @@ function sgd(learningRate: LearningRate, options: FtpSgdOptions = {}): FtpSgdOpt
  *
  * Source: as {@link adamw}; the authors' code has no such wrapper.
  */
-function wrap(baseOptimizer: Optimizer, options: FtpWrapOptions = {}): FtpWrapOptimizer {
+export function wrap(baseOptimizer: Optimizer, options: FtpWrapOptions = {}): FtpWrapOptimizer {
   return new FtpWrapOptimizer(baseOptimizer, options);
 }
-
-/** Factories of the FTP optimizers. */
-export const ftp = { adamw, sgd, wrap };

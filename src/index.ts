@@ -6,7 +6,7 @@
 
 export type { ImplementationChoice, ImplementationName } from './backends/types.js';
 export { FtpError, type FtpErrorCode } from './errors.js';
-export { ftp } from './ftp.js';
+export * as ftp from './ftp.js';
 export { FtpAdamWOptimizer } from './optimizers/adamw.js';
 export { FtpOptimizer } from './optimizers/ftp_optimizer.js';
 export type {

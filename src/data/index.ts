@@ -1,3 +1,8 @@
 export type { DecoderName, Fit } from './decode.js';
 export type { ImageFile } from './image_files.js';
-export { type ImageFolderDataset, type ImageFolderOptions, imageFolder } from './image_folder.js';
+export {
+  type ImageBatch,
+  type ImageFolderDataset,
+  type ImageFolderOptions,
+  imageFolder,
+} from './image_folder.js';

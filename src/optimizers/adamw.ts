@@ -5,7 +5,7 @@ import { resolveAdamWOptions } from '../validate.js';
 import { FTP_ADAMW_KEYS, type FtpAdamWOptions, type LearningRate, optionsFromConfig } from './options.js';
 import { ScheduledFtpOptimizer } from './scheduled.js';
 
-/** FTP around AdamW; `ftp.adamw` makes one and documents it. */
+/** FTP around AdamW. `ftp.adamw` makes one and has the equations, {@link FtpOptimizer} has the members. */
 export class FtpAdamWOptimizer extends ScheduledFtpOptimizer<Required<AdamWUpdateOptions>> {
   /** Name under which tfjs saves and loads this class. */
   static get className(): string {

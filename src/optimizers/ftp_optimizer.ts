@@ -117,6 +117,9 @@ export abstract class FtpOptimizer extends Optimizer {
   abstract get learningRate(): number;
   abstract set learningRate(value: LearningRate);
 
+  /** All options as JSON; of a learning rate that is a function, its present value. */
+  abstract override getConfig(): serialization.ConfigDict;
+
   /**
    * What computes the steps: `'tensorflow-gpu'`, `'tensorflow-cpu'`, `'wasm'`, `'cpu'` (fused native steps)
    * or `'reference'` (tfjs operations). Before the first step: what would run now, under the active
@@ -174,7 +177,7 @@ export abstract class FtpOptimizer extends Optimizer {
       throw new FtpError(
         'NON_FINITE_GRADIENT',
         `gradient of '${name}' holds NaN or an infinity in step ${this.iterations} (counted from 0); nothing was ` +
-          "changed. nonFinite: 'skip' leaves such steps out, 'ignore' does not look",
+          "changed. nonFinite: 'skip' leaves such steps out, 'ignore' skips this check",
       );
     }
     this.commit(step, outputs);

@@ -5,7 +5,7 @@ import { resolveSgdOptions } from '../validate.js';
 import { FTP_SGD_KEYS, type FtpSgdOptions, type LearningRate, optionsFromConfig } from './options.js';
 import { ScheduledFtpOptimizer } from './scheduled.js';
 
-/** FTP around SGD; `ftp.sgd` makes one and documents it. */
+/** FTP around SGD. `ftp.sgd` makes one and has the equations, {@link FtpOptimizer} has the members. */
 export class FtpSgdOptimizer extends ScheduledFtpOptimizer<Required<SgdUpdateOptions>> {
   /** Name under which tfjs saves and loads this class. */
   static get className(): string {

@@ -44,7 +44,7 @@ function isOfBase(name: string): boolean {
   return name.startsWith(BASE_PREFIX) && !OWN_SLOTS.includes(slot);
 }
 
-/** FTP around any `tf.Optimizer`; `ftp.wrap` makes one and documents it. */
+/** FTP around any `tf.Optimizer`. `ftp.wrap` makes one and documents it, {@link FtpOptimizer} has the other members. */
 export class FtpWrapOptimizer extends FtpOptimizer {
   /** Name under which tfjs saves and loads this class. */
   static get className(): string {

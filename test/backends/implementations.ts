@@ -6,7 +6,7 @@
 import * as tf from '@tensorflow/tfjs-core';
 import '@tensorflow/tfjs-backend-cpu';
 import '@tensorflow/tfjs-backend-wasm';
-import { describeOrSkip, firstLine, whyNoAddon } from './skip.js';
+import { describeOrSkip, whyNoAddon, whyNoTensorflow } from './skip.js';
 
 export interface TestImplementation {
   label: string;
@@ -16,15 +16,6 @@ export interface TestImplementation {
   runs: 'tensorflow-gpu' | 'tensorflow-cpu' | 'wasm' | 'cpu' | 'reference';
   /** why it cannot run here; null: it can */
   missing: string | null;
-}
-
-async function whyNoTensorflow(): Promise<string | null> {
-  try {
-    await import('@tensorflow/tfjs-node');
-    return null;
-  } catch (error) {
-    return `@tensorflow/tfjs-node does not load: ${firstLine(error)}`;
-  }
 }
 
 const addon = whyNoAddon();

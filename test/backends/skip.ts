@@ -12,6 +12,16 @@ export function whyNoAddon(): string | null {
     : `the addon does not load (${tried.map(({ reason }) => firstLine(reason)).join('; ')})`;
 }
 
+/** Why tfjs-node cannot be loaded; null: it can, and it is now. */
+export async function whyNoTensorflow(): Promise<string | null> {
+  try {
+    await import('@tensorflow/tfjs-node');
+    return null;
+  } catch (error) {
+    return `@tensorflow/tfjs-node does not load: ${firstLine(error)}`;
+  }
+}
+
 export function firstLine(error: unknown): string {
   return (error instanceof Error ? error.message : String(error)).split('\n')[0] as string;
 }

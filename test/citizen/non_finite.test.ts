@@ -1,4 +1,4 @@
-/** A gradient with NaN or an infinity: 'throw' changes nothing, 'skip' leaves the step out, 'ignore' does not look. */
+/** A gradient with NaN or an infinity: 'throw' changes nothing, 'skip' leaves the step out, 'ignore' skips the check. */
 import * as tf from '@tensorflow/tfjs-core';
 import { afterEach, beforeAll, beforeEach, expect, it } from 'vitest';
 import type { FtpOptimizer, FtpOptions } from '../../src/index.js';

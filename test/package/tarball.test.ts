@@ -5,6 +5,8 @@ import os from 'node:os';
 import path from 'node:path';
 import { afterAll, beforeAll, expect, type TestContext, test } from 'vitest';
 import type { DoctorReport } from '../../src/cli/doctor.js';
+import { whyNoTensorflow } from '../backends/skip.js';
+import { codeBlocks } from './markdown.js';
 import { listTree, type Outcome, root, runNode } from './support.js';
 import {
   BUILD_PROGRAMS,
@@ -166,6 +168,26 @@ packageTest('an optimizer trains natively on the cpu backend', async () => {
   const { implementation, nearer } = JSON.parse(stdout.trim().split('\n').at(-1) as string);
   expect(implementation).toBe('cpu');
   expect(Object.values(nearer)).toEqual([1, 1, 1, 1]);
+});
+
+packageTest("the README's first example runs as it stands", async () => {
+  const reason = await whyNoTensorflow();
+  expect(process.env.TFJS_FTP_REQUIRE_TENSORFLOW === '1' ? reason : null).toBeNull();
+  if (reason !== null) return;
+  // The package as it was installed, with the tfjs-node of this repository: one more would be downloaded.
+  const readme = path.join(work, 'readme');
+  const modules = path.join(readme, 'node_modules');
+  fs.cpSync(path.join(project, 'node_modules'), modules, { recursive: true });
+  fs.rmSync(path.join(modules, '@tensorflow'), { recursive: true });
+  fs.symlinkSync(path.join(root, 'node_modules', '@tensorflow'), path.join(modules, '@tensorflow'));
+  const [block] = codeBlocks('README.md', 'js');
+  expect(block?.code).toContain('ftp.adamw(1e-3, { model })');
+  // As the README says for these.
+  const compat = Number(process.versions.node.split('.')[0]) >= 23 ? "import 'tfjs-ftp/compat';\n" : '';
+  fs.writeFileSync(path.join(readme, 'readme.mjs'), `${compat}${block?.code}`);
+  const { code, stdout, stderr } = await runIn(readme, bin, 'node', ['readme.mjs']);
+  expect(code, stderr).toBe(0);
+  expect(stdout.trim().split('\n').at(-1)).toBe('tensorflow-cpu');
 });
 
 async function doctor(): Promise<{ report: DoctorReport; text: string }> {
