@@ -21,24 +21,11 @@ void ThrowCoded(Napi::Env env, const char* code, const std::string& message) {
 }
 
 void ThrowStatus(Napi::Env env, const StepResult& result) {
-  const char* code = "NATIVE_FAILURE";
-  const char* message = "the step failed";
-  switch (result.status) {
-    case StepStatus::kOk:
-      return;
-    case StepStatus::kNonFiniteGradient:
-      code = "NON_FINITE_GRADIENT";
-      message = "a gradient holds NaN or an infinity";
-      break;
-    case StepStatus::kOutOfMemory:
-      code = "OUT_OF_MEMORY";
-      message = "out of memory for the sums of the step";
-      break;
-    case StepStatus::kUnsupported:
-      message = "a proposal has no excluded variables, and a step no more than 2^31 chunks";
-      break;
-  }
-  Napi::Error error = CodedError(env, code, message);
+  if (result.status == StepStatus::kOk) return;
+  const char* code = result.status == StepStatus::kNonFiniteGradient ? "NON_FINITE_GRADIENT"
+                     : result.status == StepStatus::kOutOfMemory     ? "OUT_OF_MEMORY"
+                                                                     : "NATIVE_FAILURE";
+  Napi::Error error = CodedError(env, code, StatusText(result.status));
   error.Set("index", Napi::Number::New(env, static_cast<double>(result.variable)));
   error.ThrowAsJavaScriptException();
 }

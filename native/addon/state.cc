@@ -1,7 +1,6 @@
 // State slabs: where their parts lie, and the memory under them.
 #include "../kernels/cpu/huge_pages.h"
-#include "../kernels/plan.h"
-#include "../kernels/state_layout.h"
+#include "../kernels/state.h"
 #include "errors.h"
 #include "exports.h"
 
@@ -9,36 +8,34 @@ namespace tfjs_ftp {
 
 Napi::Value StateLayoutOf(const Napi::CallbackInfo& info) {
   Napi::Env env = info.Env();
-  if (info.Length() < 5 || !info[0].IsNumber() || !info[1].IsNumber() || !info[2].IsBoolean() ||
-      !info[3].IsNumber() || !info[4].IsNumber()) {
-    return Reject(env, "stateLayout takes (base, flags, excluded, elements, rows)");
+  bool fits = info.Length() >= 7;
+  for (size_t i = 0; fits && i < 7; ++i) fits = i == 4 ? info[i].IsBoolean() : info[i].IsNumber();
+  if (!fits) {
+    return Reject(env,
+                  "stateLayout takes (base, rule, baseFlags, ruleFlags, excluded, elements, rows)");
   }
-  const int32_t base = info[0].As<Napi::Number>().Int32Value();
-  const int32_t flags = info[1].As<Napi::Number>().Int32Value();
-  const bool excluded = info[2].As<Napi::Boolean>().Value();
-  const int64_t elements = info[3].As<Napi::Number>().Int64Value();
-  const int64_t rows = info[4].As<Napi::Number>().Int64Value();
-  if (base < 0 || base > 2 || elements < 0 || rows < 0) {
-    return Reject(env, "stateLayout: base must be 0, 1 or 2, sizes must be >= 0");
+  const auto whole = [&](size_t i) { return info[i].As<Napi::Number>().Int32Value(); };
+  StepOptions options;
+  options.base = static_cast<BaseUpdate>(whole(0));
+  options.rule = static_cast<Rule>(whole(1));
+  options.base_flags = whole(2);
+  options.rule_flags = whole(3);
+  const bool excluded = info[4].As<Napi::Boolean>().Value();
+  const int64_t elements = info[5].As<Napi::Number>().Int64Value();
+  const int64_t rows = info[6].As<Napi::Number>().Int64Value();
+  if (elements < 0 || rows < 0) return Reject(env, "stateLayout: sizes must be >= 0");
+  if (!IsCompiled(options, excluded)) {
+    return Reject(env, "stateLayout: this base update and rule are not compiled as a pair");
   }
-  const StateLayout layout = LayoutState(static_cast<BaseUpdate>(base), (flags & kPlanAmsgrad) != 0,
-                                         (flags & kPlanMomentum) != 0, excluded, elements, rows);
+  const StateLayout layout = LayoutState(options, excluded, elements, rows);
   Napi::Object sections = Napi::Object::New(env);
-  auto add = [&](const char* name, int64_t offset, int64_t length) {
-    if (offset == kNoSection) return;
+  for (int i = 0; i < kSlots; ++i) {
+    if (layout.offsets[i] == kNoSection) continue;
     Napi::Object section = Napi::Object::New(env);
-    section.Set("offset", Napi::Number::New(env, static_cast<double>(offset)));
-    section.Set("length", Napi::Number::New(env, static_cast<double>(length)));
-    sections.Set(name, section);
-  };
-  add("constraint", layout.constraint, kConstraintLength);
-  add("norms", layout.norms, rows);
-  add("anchor", layout.anchor, elements);
-  add("deviation", layout.deviation, elements);
-  add("m", layout.m, elements);
-  add("v", layout.v, elements);
-  add("vmax", layout.vmax, elements);
-  add("momentum", layout.momentum, elements);
+    section.Set("offset", Napi::Number::New(env, static_cast<double>(layout.offsets[i])));
+    section.Set("length", Napi::Number::New(env, static_cast<double>(layout.lengths[i])));
+    sections.Set(kSlotInfos[i].name, section);
+  }
   Napi::Object result = Napi::Object::New(env);
   result.Set("length", Napi::Number::New(env, static_cast<double>(layout.length)));
   result.Set("sections", sections);

@@ -1,5 +1,5 @@
 // The step on host memory.
-#include "../kernels/ftp_kernels.h"
+#include "../kernels/step.h"
 #include "errors.h"
 #include "exports.h"
 #include "float_array.h"

@@ -3,13 +3,15 @@
 #include <string>
 
 #include "../kernels/plan.h"
-#include "../kernels/state_layout.h"
+#include "../kernels/state.h"
 #include "errors.h"
 
 namespace tfjs_ftp {
 namespace {
 
+// States, weights, gradients, outputs; and proposals where another optimizer proposes.
 constexpr size_t kLists = 4;
+constexpr size_t kMostLists = 5;
 
 bool HasTypes(const Napi::CallbackInfo& info, size_t first) {
   if (info.Length() < first + 1 + kLists || !info[first].IsTypedArray() ||
@@ -32,7 +34,7 @@ bool ReadStepArguments(const Napi::CallbackInfo& info, size_t first, const char*
     return false;
   };
   if (!HasTypes(info, first)) {
-    return refuse(" takes (Int32Array, states[], weights[], gradients[], outputs[])");
+    return refuse(" takes (Int32Array, states[], weights[], gradients[], outputs[], proposals[]?)");
   }
   const Napi::Int32Array plan = info[first].As<Napi::Int32Array>();
   int64_t count = 0;
@@ -40,8 +42,12 @@ bool ReadStepArguments(const Napi::CallbackInfo& info, size_t first, const char*
                                            &arguments->options, &count)) {
     return refuse(std::string(": ") + wrong);
   }
-  Napi::Array lists[kLists];
-  for (size_t i = 0; i < kLists; ++i) {
+  const bool proposed = arguments->options.base == BaseUpdate::kProposal;
+  if (proposed && (info.Length() <= first + kMostLists || !info[first + kMostLists].IsArray())) {
+    return refuse(" of a proposal takes proposals[] last");
+  }
+  Napi::Array lists[kMostLists];
+  for (size_t i = 0; i < (proposed ? kMostLists : kLists); ++i) {
     lists[i] = info[first + 1 + i].As<Napi::Array>();
     if (lists[i].Length() < count) return refuse(": fewer arrays than the plan has variables");
   }
@@ -60,9 +66,11 @@ bool ReadStepArguments(const Napi::CallbackInfo& info, size_t first, const char*
     variable.weights = at(1, variable.size());
     variable.gradient = at(2, variable.size());
     variable.output = at(3, variable.size());
-    if (variable.state == nullptr || variable.weights == nullptr || variable.gradient == nullptr ||
+    if (proposed) variable.proposal = at(4, variable.size());
+    const bool lacks_proposal = proposed && variable.proposal == nullptr;
+    if (lacks_proposal || variable.state == nullptr || variable.weights == nullptr || variable.gradient == nullptr ||
         variable.output == nullptr) {
-      return refuse(name + "state, weights, gradient and output must be " + arrays +
+      return refuse(name + "state, weights, gradient, output and proposal must be " + arrays +
                     " as long as the plan says");
     }
   }

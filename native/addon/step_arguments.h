@@ -7,7 +7,7 @@
 #include <functional>
 #include <vector>
 
-#include "../kernels/ftp_kernels.h"
+#include "../kernels/step.h"
 
 namespace tfjs_ftp {
 

@@ -13,7 +13,7 @@
 
 #include "../kernels/cpu/huge_pages.h"
 #include "../kernels/cpu/thread_pool.h"
-#include "../kernels/state_layout.h"
+#include "../kernels/state.h"
 
 namespace tfjs_ftp {
 namespace {
@@ -95,13 +95,12 @@ class StepContender : public Contender {
       variable.rows = listed.rows;
       variable.inner = order == RowOrder::kColumns ? 1 : listed.length;
       variable.excluded = excluded;
-      const StateLayout layout = LayoutState(options.base, options.amsgrad, options.momentum_slot,
-                                             excluded, listed.size(), listed.rows);
+      const StateLayout layout = LayoutState(options, excluded, listed.size(), listed.rows);
       states_.push_back(AllocateFloats(layout.length));
       float* state = states_.back().get();
       std::memset(state, 0, static_cast<size_t>(layout.length) * sizeof(float));
       if (!excluded) {
-        std::memcpy(state + layout.anchor, variable.weights,
+        std::memcpy(state + layout[Slot::kAnchor], variable.weights,
                     static_cast<size_t>(listed.size()) * sizeof(float));
       }
       variable.state = state;

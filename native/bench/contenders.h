@@ -10,7 +10,7 @@
 #include <string>
 #include <vector>
 
-#include "../kernels/ftp_kernels.h"
+#include "../kernels/step.h"
 #include "lists.h"
 #include "measure.h"
 

@@ -4,7 +4,7 @@
 #include <cmath>
 
 #include "../kernels/cuda/pinned_ring.h"
-#include "../kernels/state_layout.h"
+#include "../kernels/state.h"
 
 namespace tfjs_ftp {
 namespace {
@@ -45,8 +45,7 @@ std::vector<float> DownloadEnds(const float* from, int64_t count) {
 
 StateLayout LayoutOf(const Case& made, const ListedVariable& variable) {
   const StepOptions& options = made.optimizer.options;
-  return LayoutState(options.base, options.amsgrad, options.momentum_slot, made.optimizer.excluded,
-                     variable.size(), variable.rows);
+  return LayoutState(options, made.optimizer.excluded, variable.size(), variable.rows);
 }
 
 std::vector<int64_t> SizesOf(const std::vector<ListedVariable>& variables) {
@@ -78,6 +77,7 @@ std::vector<VariableStep> StepsOf(const Case& made, const std::vector<ListedVari
     if (buffers != nullptr) {
       step.weights = buffers->weights[i];
       step.gradient = buffers->gradients[i];
+      step.proposal = buffers->weights[i];
       step.state = buffers->states[i];
       step.output = buffers->outputs[i];
     }
@@ -142,7 +142,7 @@ class CudaStepContender : public CudaContender {
     const bool proposal = case_.optimizer.options.base == BaseUpdate::kProposal;
     const Slices& anchors = proposal ? buffers_->gradients : buffers_->weights;
     for (size_t i = 0; i < steps_.size() && !case_.optimizer.excluded; ++i) {
-      const int64_t at = LayoutOf(case_, buffers_->list[i]).anchor;
+      const int64_t at = LayoutOf(case_, buffers_->list[i])[Slot::kAnchor];
       CUDA_OK(cudaMemcpyAsync(buffers_->states[i] + at, anchors[i],
                               static_cast<size_t>(steps_[i].size()) * sizeof(float),
                               cudaMemcpyDeviceToDevice, nullptr));

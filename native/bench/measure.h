@@ -8,7 +8,8 @@
 #include <cstddef>
 #include <cstdint>
 
-#include "../kernels/ftp_kernels.h"
+#include "../kernels/step.h"
+#include "../test/method_options.h"
 
 namespace tfjs_ftp {
 
@@ -44,22 +45,12 @@ enum class RowOrder {
   kColumns,  // output axis last, as in Keras: a row is a strided column
 };
 
-inline StepOptions AdamWOptions() {
-  StepOptions options;
-  options.learning_rate = 1e-3;
-  options.beta1 = 0.9;
-  options.beta2 = 0.999;
-  options.epsilon = 1e-8;
-  return options;
+// FTP around AdamW, and around SGD with momentum.
+inline StepOptions AdamWOptions(double weight_decay = 0.0, int32_t flags = 0) {
+  return FtpOptions<AdamW>({1e-3, 0.9, 0.999, 1e-8, weight_decay}, flags);
 }
-
 inline StepOptions SgdMomentumOptions() {
-  StepOptions options;
-  options.base = BaseUpdate::kSgd;
-  options.momentum_slot = true;
-  options.learning_rate = 1e-2;
-  options.momentum = 0.9;
-  return options;
+  return FtpOptions<Sgd>({1e-2, 0.9, 0.0, 0.0}, Sgd::kMomentum);
 }
 
 }  // namespace tfjs_ftp

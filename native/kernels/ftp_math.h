@@ -11,32 +11,9 @@
 #ifndef TFJS_FTP_KERNELS_FTP_MATH_H_
 #define TFJS_FTP_KERNELS_FTP_MATH_H_
 
-#include <math.h>
-
-#if defined(__CUDACC__)
-#define FTP_INLINE static __host__ __device__ __forceinline__
-#define FTP_MEMBER __host__ __device__ __forceinline__
-#elif defined(_MSC_VER)
-#define FTP_INLINE static __forceinline
-#define FTP_MEMBER __forceinline
-#else
-// always_inline: no out-of-line copy of these may be shared between translation units that are
-// compiled for different instruction sets.
-#define FTP_INLINE static inline __attribute__((always_inline))
-#define FTP_MEMBER inline __attribute__((always_inline))
-#endif
+#include "methods.h"
 
 namespace tfjs_ftp {
-
-// Added to every row norm, and lower bound and first value of gamma (authors' code: 1e-8).
-constexpr double kNormEpsilon = 1e-8;
-constexpr double kGammaMin = 1e-8;
-// Epsilon of the Adam step on gamma (authors' code: outside the square root, not an option).
-constexpr double kGammaAdamEpsilon = 1e-8;
-
-FTP_INLINE float Sqrt(float x) { return sqrtf(x); }
-FTP_INLINE float Abs(float x) { return fabsf(x); }
-FTP_INLINE float Max(float x, float y) { return x > y ? x : y; }
 
 // Numbers of one AdamW step, rounded to float32 once on the host.
 struct AdamWScalars {
@@ -100,37 +77,6 @@ FTP_INLINE T NesterovDirection(const SgdScalars& s, T d, T buffer) {
   return d + T(s.momentum) * buffer;
 }
 
-// C_t from the stored deviation: W_{t-1} - A = ratio_{t-1} C_{t-1}, so C_t = ratio C_{t-1} - u.
-template <class T>
-FTP_INLINE T DeviationFromState(T ratio, T c, T u) {
-  return ratio * c - u;
-}
-
-// C_t from the weights, in the authors' order: (w - u) - a.
-template <class T>
-FTP_INLINE T DeviationFromWeights(T w, T u, T a) {
-  return (w - u) - a;
-}
-
-// W_t = a + ratio c.
-template <class T>
-FTP_INLINE T Project(T a, T ratio, T c) {
-  return a + ratio * c;
-}
-
-// ratio = clip(gamma / n, 0, 1); gamma and n are positive. A NaN norm gives NaN, as the authors'
-// torch.clamp does.
-FTP_INLINE float ProjectRatio(float gamma, float norm) {
-  const float ratio = gamma / norm;
-  return ratio > 1.0f ? 1.0f : ratio;
-}
-
-// The larger of two norms; NaN stays, as in the authors' max().
-template <class T>
-FTP_INLINE T MaxNorm(T a, T b) {
-  return a != a || b <= a ? a : b;
-}
-
 // The constraint of one variable: gamma, the raw moments of its Adam step and the last
 // hyper-gradient before annealing.
 struct Constraint {
@@ -159,7 +105,7 @@ FTP_INLINE Constraint UpdateConstraint(const ConstraintScalars& s, const Constra
   const double m = s.beta1 * previous.first_moment + (1.0 - s.beta1) * annealed;
   const double v = s.beta2 * previous.second_moment + (1.0 - s.beta2) * annealed * annealed;
   double gamma =
-      previous.gamma - s.learning_rate * (m / s.bias1) / (sqrt(v / s.bias2) + kGammaAdamEpsilon);
+      previous.gamma - s.learning_rate * (m / s.bias1) / (sqrt(v / s.bias2) + kScalarAdamEpsilon);
   if (gamma < kGammaMin) gamma = kGammaMin;
   if (gamma > max_norm) gamma = max_norm;
   next.first_moment = static_cast<float>(m);

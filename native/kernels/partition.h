@@ -20,11 +20,6 @@ constexpr int64_t kMinStripe = 64;
 constexpr int64_t kColumnBlock = 8192;          // widest block of columns in a chunk
 constexpr int64_t kPlainChunkElements = 65536;  // of element-wise passes
 
-// Partial sums a chunk leaves per column or piece: sum |C|, and, where C_{t-1} is formed anew from
-// the weights, sum |D| and sum G D.
-constexpr int64_t kPlainSums = 1;
-constexpr int64_t kRejoinSums = 3;
-
 struct Partition {
   Walk walk = Walk::kRows;
   int64_t rows = 0;
@@ -44,7 +39,7 @@ struct Partition {
   int64_t chunks = 0;
 
   bool long_rows() const { return walk == Walk::kRows && rows_per_chunk == 0; }
-  // Doubles of partial sums, for `sums` sums a slot.
+  // Doubles of partial sums, for `sums` sums per column or piece.
   int64_t partials(int64_t sums) const {
     if (walk == Walk::kColumns) return stripes * columns * sums;
     return long_rows() ? rows * pieces * sums : 0;

@@ -12,14 +12,13 @@
 
 namespace tfjs_ftp {
 
-inline DeviationMode ModeOf(const StepOptions& options, const VariableStep& variable) {
-  if (variable.t == 1) return DeviationMode::kFirst;
-  // A proposal's C_t never needs the old weights.
-  const bool joins_anew = variable.from_weights && options.base != BaseUpdate::kProposal;
-  return joins_anew ? DeviationMode::kRejoin : DeviationMode::kContinue;
+inline DeviationMode ModeOf(const StepOptions&, const VariableStep& variable) {
+  return Ftp::ModeOf(variable);
 }
 
-inline AdamWScalars MakeAdamW(const StepOptions& o, int32_t n) {
+inline AdamWScalars MakeAdamW(const StepOptions& options, int32_t n) {
+  if (options.base != BaseUpdate::kAdamW) return {};
+  const AdamW::Numbers o = ReadNumbers<AdamW::Numbers>(options.base_numbers);
   AdamWScalars s;
   s.beta1 = static_cast<float>(o.beta1);
   s.one_minus_beta1 = static_cast<float>(1.0 - o.beta1);
@@ -32,7 +31,9 @@ inline AdamWScalars MakeAdamW(const StepOptions& o, int32_t n) {
   return s;
 }
 
-inline SgdScalars MakeSgd(const StepOptions& o) {
+inline SgdScalars MakeSgd(const StepOptions& options) {
+  if (options.base != BaseUpdate::kSgd) return {};
+  const Sgd::Numbers o = ReadNumbers<Sgd::Numbers>(options.base_numbers);
   SgdScalars s;
   s.learning_rate = static_cast<float>(o.learning_rate);
   s.momentum = static_cast<float>(o.momentum);
@@ -41,14 +42,15 @@ inline SgdScalars MakeSgd(const StepOptions& o) {
   return s;
 }
 
-inline ConstraintScalars MakeConstraintScalars(const StepOptions& o, int32_t t) {
+inline ConstraintScalars MakeConstraintScalars(const StepOptions& options, int32_t t) {
+  const Ftp::Numbers o = ReadNumbers<Ftp::Numbers>(options.rule_numbers);
   ConstraintScalars s;
   s.k = o.k;
-  s.learning_rate = o.constraint_learning_rate;
-  s.beta1 = o.constraint_beta1;
-  s.beta2 = o.constraint_beta2;
-  s.bias1 = 1.0 - std::pow(o.constraint_beta1, t);
-  s.bias2 = 1.0 - std::pow(o.constraint_beta2, t);
+  s.learning_rate = o.learning_rate;
+  s.beta1 = o.beta1;
+  s.beta2 = o.beta2;
+  s.bias1 = 1.0 - std::pow(o.beta1, t);
+  s.bias2 = 1.0 - std::pow(o.beta2, t);
   return s;
 }
 

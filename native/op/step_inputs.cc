@@ -1,7 +1,7 @@
 #include "step_inputs.h"
 
 #include "../kernels/plan.h"
-#include "../kernels/state_layout.h"
+#include "../kernels/state.h"
 
 namespace tfjs_ftp {
 
@@ -14,7 +14,9 @@ bool ReadStepInputs(OpContext* op, TF_OpKernelContext* context, StepInputs* inpu
     op->Fail(kTfInvalidArgument, wrong);
     return false;
   }
-  if (Tf().NumInputs(context) != 1 + 3 * count || Tf().NumOutputs(context) != count) {
+  const bool proposed = inputs->options.base == BaseUpdate::kProposal;
+  const int64_t lists = proposed ? 4 : 3;
+  if (Tf().NumInputs(context) != 1 + lists * count || Tf().NumOutputs(context) != count) {
     op->Fail(kTfInvalidArgument,
              "the plan has " + std::to_string(count) + " variables, the op call another number");
     return false;
@@ -35,10 +37,14 @@ bool ReadStepInputs(OpContext* op, TF_OpKernelContext* context, StepInputs* inpu
     variable.state = const_cast<float*>(op->FloatInput(index, &state_count));
     TF_Tensor* weights = op->Input(index + static_cast<int>(count));
     variable.gradient = op->FloatInput(index + 2 * static_cast<int>(count), &gradient_count);
+    int64_t proposal_count = variable.size();
+    if (proposed) {
+      variable.proposal = op->FloatInput(index + 3 * static_cast<int>(count), &proposal_count);
+    }
     if (!op->ok()) return false;
     weight_count = Tf().TensorElementCount(weights);
     if (Tf().TensorType(weights) != kTfFloat || weight_count != variable.size() ||
-        gradient_count != variable.size() ||
+        gradient_count != variable.size() || proposal_count != variable.size() ||
         state_count < LayoutState(inputs->options, variable).length) {
       op->Fail(kTfInvalidArgument,
                name + "sizes of state, weights and gradient do not fit the plan");
@@ -54,8 +60,14 @@ bool ReadStepInputs(OpContext* op, TF_OpKernelContext* context, StepInputs* inpu
   return true;
 }
 
-std::string NonFiniteMessage(int64_t index) {
-  return "TFJS_FTP_NON_FINITE " + std::to_string(index);
+void FailStep(OpContext* op, const StepResult& result) {
+  if (result.status == StepStatus::kOk) return;
+  if (result.status == StepStatus::kNonFiniteGradient) {
+    const std::string variable = std::to_string(result.variable);
+    return op->Fail(kTfInvalidArgument, "TFJS_FTP_NON_FINITE " + variable);
+  }
+  const bool memory = result.status == StepStatus::kOutOfMemory;
+  op->Fail(memory ? kTfResourceExhausted : kTfInvalidArgument, StatusText(result.status));
 }
 
 }  // namespace tfjs_ftp

@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "../kernels/ftp_kernels.h"
+#include "../kernels/step.h"
 #include "op_context.h"
 
 namespace tfjs_ftp {
@@ -19,8 +19,9 @@ struct StepInputs {
 // failure the op context has failed and false is returned; nothing has been written.
 bool ReadStepInputs(OpContext* op, TF_OpKernelContext* context, StepInputs* inputs);
 
-// The message that src/backends/op.ts recognises as a non-finite gradient of variable `index`.
-std::string NonFiniteMessage(int64_t index);
+// Fails the op where the step has failed. src/backends/op.ts recognises the message of a gradient that
+// is not finite.
+void FailStep(OpContext* op, const StepResult& result);
 
 }  // namespace tfjs_ftp
 

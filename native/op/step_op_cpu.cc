@@ -2,7 +2,7 @@
 #include <exception>
 
 #include "../kernels/cpu/huge_pages.h"
-#include "../kernels/ftp_kernels.h"
+#include "../kernels/step.h"
 #include "op_context.h"
 #include "ops_cpu.h"
 #include "step_inputs.h"
@@ -19,16 +19,7 @@ void ComputeStepCpu(void*, TF_OpKernelContext* context) {
     }
     const StepResult result = CpuStep(inputs.options, inputs.variables.data(),
                                       static_cast<int64_t>(inputs.variables.size()));
-    switch (result.status) {
-      case StepStatus::kOk:
-        return;
-      case StepStatus::kNonFiniteGradient:
-        return op.Fail(kTfInvalidArgument, NonFiniteMessage(result.variable));
-      case StepStatus::kOutOfMemory:
-        return op.Fail(kTfResourceExhausted, "out of memory for the sums of the step");
-      case StepStatus::kUnsupported:
-        return op.Fail(kTfInvalidArgument, "a proposal has no excluded variables");
-    }
+    FailStep(&op, result);
   } catch (const std::exception& error) {
     op.Fail(kTfInternal, error.what());
   }

@@ -16,20 +16,6 @@
 namespace tfjs_ftp {
 namespace {
 
-void FailStep(OpContext* op, const StepResult& result) {
-  switch (result.status) {
-    case StepStatus::kOk:
-      return;
-    case StepStatus::kNonFiniteGradient:
-      return op->Fail(kTfInvalidArgument, NonFiniteMessage(result.variable));
-    case StepStatus::kOutOfMemory:
-      return op->Fail(kTfResourceExhausted, "out of memory for the sums of the step");
-    case StepStatus::kUnsupported:
-      return op->Fail(kTfInvalidArgument,
-                      "a proposal has no excluded variables, and a step no more than 2^31 chunks");
-  }
-}
-
 void RunStep(OpContext* op, const StepInputs& inputs) {
   const CudaSizes sizes = MeasureCudaStep(inputs.options, inputs.variables.data(),
                                           static_cast<int64_t>(inputs.variables.size()));

@@ -126,7 +126,7 @@ void TestOne(OracleRun run, const Emulation& emulation) {
     CHECK(result.status == StepStatus::kOk, "%s", run.name.c_str());
     CpuStep(run.options, &cpu_step, 1);
     const StateLayout layout = x->Layout(run.options);
-    const int64_t first = layout.anchor == kNoSection ? 0 : layout.anchor;
+    const int64_t first = layout[Slot::kAnchor] == kNoSection ? 0 : layout[Slot::kAnchor];
     CHECK(std::equal(x->state.begin() + first, x->state.end(), cpu.state.begin() + first),
           "%s t=%d: element-wise state is not that of the CPU step", run.name.c_str(), step.t);
   });

@@ -263,11 +263,10 @@ void TestInFlight() {
 
 // More than 2^31 elements: after step 1 the output is the anchor, everywhere, and C is W - U - A.
 void TestHuge() {
-  StepOptions options;
-  options.base = BaseUpdate::kProposal;
+  const StepOptions options = FtpOptions<Proposal>({});
   const Shape shape = {1, 3, (int64_t{1} << 30) + 5};
   const int64_t size = shape.rows * shape.inner;
-  const StateLayout layout = LayoutState(options.base, false, false, false, size, shape.rows);
+  const StateLayout layout = LayoutState(options, false, size, shape.rows);
   constexpr int64_t kTile = (1 << 22) + 3;
   std::mt19937 random(5);
   std::normal_distribution<float> normal(0.0f, 1.0f);
@@ -287,23 +286,21 @@ void TestHuge() {
     const size_t bytes = static_cast<size_t>(count) * sizeof(float);
     CUDA_OK(cudaMemcpy(weights.get() + at, tile_w.data(), bytes, cudaMemcpyHostToDevice));
     CUDA_OK(
-        cudaMemcpy(state.get() + layout.anchor + at, tile_a.data(), bytes, cudaMemcpyHostToDevice));
+        cudaMemcpy(state.get() + layout[Slot::kAnchor] + at, tile_a.data(), bytes, cudaMemcpyHostToDevice));
   });
   for (const CudaVariant launches : kBoth) {
     CudaTuning tuning;
     tuning.variant = launches;
     output.Poison();
-    VariableStep step = {weights.get(),
-                         weights.get(),
-                         state.get(),
-                         output.get(),
-                         shape.outer,
-                         shape.rows,
-                         shape.inner,
-                         false,
-                         true,
-                         1,
-                         1};
+    VariableStep step;
+    step.weights = step.gradient = step.proposal = weights.get();
+    step.state = state.get();
+    step.output = output.get();
+    step.outer = shape.outer;
+    step.rows = shape.rows;
+    step.inner = shape.inner;
+    step.from_weights = true;
+    step.t = step.n = 1;
     CHECK(RunStep(options, {step}, tuning) == kNoVariable, "huge");
     std::vector<float> part(kTile);
     bool projected = true;
@@ -313,7 +310,7 @@ void TestHuge() {
       CUDA_OK(cudaMemcpy(part.data(), output.get() + at, bytes, cudaMemcpyDeviceToHost));
       // gamma_1 / n is some 1e-17: a + that is a.
       projected = projected && std::memcmp(part.data(), tile_a.data(), bytes) == 0;
-      CUDA_OK(cudaMemcpy(part.data(), state.get() + layout.deviation + at, bytes,
+      CUDA_OK(cudaMemcpy(part.data(), state.get() + layout[Slot::kDeviation] + at, bytes,
                          cudaMemcpyDeviceToHost));
       for (int64_t i = 0; i < count; ++i) {
         const size_t k = static_cast<size_t>(i);

@@ -99,11 +99,7 @@ void TestFreed() {
 }
 
 StepOptions AdamW(bool check_finite) {
-  StepOptions options;
-  options.learning_rate = 1e-2;
-  options.beta1 = 0.9;
-  options.beta2 = 0.999;
-  options.epsilon = 1e-8;
+  StepOptions options = FtpOptions<tfjs_ftp::AdamW>(kAdamWNumbers);
   options.check_finite = check_finite;
   return options;
 }

@@ -10,8 +10,9 @@
 #include <random>
 #include <vector>
 
-#include "../kernels/ftp_kernels.h"
-#include "../kernels/state_layout.h"
+#include "../kernels/state.h"
+#include "../kernels/step.h"
+#include "method_options.h"
 
 namespace tfjs_ftp {
 
@@ -39,6 +40,7 @@ struct Driven {
   Shape shape;
   bool excluded;
   std::vector<float> weights, gradient, output, state;
+  std::vector<float> proposal;  // where another optimizer proposes
 
   Driven(const StepOptions& options, const Shape& s, bool is_excluded, uint32_t seed)
       : shape(s), excluded(is_excluded) {
@@ -47,24 +49,25 @@ struct Driven {
     std::normal_distribution<float> normal(0.0f, 0.1f);
     weights.resize(size);
     gradient.resize(size);
+    if (options.base == BaseUpdate::kProposal) proposal.resize(size);
     output.assign(size, std::numeric_limits<float>::quiet_NaN());
     for (float& w : weights) w = normal(random);
     const StateLayout layout = Layout(options);
     state.assign(static_cast<size_t>(layout.length), 0.0f);
-    if (!excluded && size > 0) {
-      std::memcpy(state.data() + layout.anchor, weights.data(), size * sizeof(float));
+    if (layout[Slot::kAnchor] != kNoSection && size > 0) {
+      std::memcpy(state.data() + layout[Slot::kAnchor], weights.data(), size * sizeof(float));
     }
   }
 
   StateLayout Layout(const StepOptions& options) const {
-    return LayoutState(options.base, options.amsgrad, options.momentum_slot, excluded,
-                       shape.outer * shape.rows * shape.inner, shape.rows);
+    return LayoutState(options, excluded, shape.outer * shape.rows * shape.inner, shape.rows);
   }
 
   VariableStep Step(int t, int n, bool from_weights) {
     VariableStep step;
     step.weights = weights.data();
     step.gradient = gradient.data();
+    if (!proposal.empty()) step.proposal = proposal.data();
     step.state = state.data();
     step.output = output.data();
     step.outer = shape.outer;

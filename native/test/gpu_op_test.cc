@@ -192,10 +192,10 @@ void TestRefused() {
   Tensors swapped = underway.gradients;
   std::swap(swapped[0], swapped[2]);
   underway.Fails("swapped gradients", call(plan, swapped), kTfInvalidArgument, "variable 0: sizes");
-  std::vector<int32_t> proposal = plan;
-  proposal[1] = static_cast<int32_t>(BaseUpdate::kProposal);
-  underway.Fails("an excluded proposal", call(proposal, underway.gradients), kTfInvalidArgument,
-                 "a proposal has no excluded variables");
+  std::vector<int32_t> unknown = plan;
+  unknown[2] = 99;
+  underway.Fails("an unknown rule", call(unknown, underway.gradients), kTfInvalidArgument,
+                 "unknown rule");
   const TensorRef state = model.states[0];
   underway.Fails("reads outside", CallRead("GPU", state, 1, state->count()), kTfInvalidArgument,
                  "range is outside of the state");

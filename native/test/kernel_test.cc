@@ -11,11 +11,10 @@
 #include <thread>
 #include <vector>
 
-#include "../kernels/ftp_kernels.h"
-#include "../kernels/ftp_math.h"
 #include "../kernels/partition.h"
 #include "../kernels/plan.h"
-#include "../kernels/state_layout.h"
+#include "../kernels/state.h"
+#include "../kernels/step.h"
 #include "driven.h"
 #include "oracle_loop.h"
 
@@ -29,7 +28,7 @@ std::vector<Shape> Shapes() {
           {1, 9000, 2},  {300, 70, 1},  {16, 1, 4096}, {1, 32769, 1}, {70, 3000, 1}};
 }
 
-StepOptions AdamW() {
+StepOptions AdamWOptions() {
   StepOptions options = Variant(kAdamWVariant);
   options.threads = 2;
   return options;
@@ -65,7 +64,7 @@ uint64_t TestThreads() {
   uint64_t digest = 14695981039346656037u;
   std::vector<std::vector<float>> first;
   for (int threads : {1, 2, 3, 8}) {
-    StepOptions options = AdamW();
+    StepOptions options = AdamWOptions();
     options.threads = threads;
     std::vector<Driven> variables;
     for (const Shape& shape : Shapes()) variables.emplace_back(options, shape, false, 5u);
@@ -99,7 +98,7 @@ uint64_t TestThreads() {
 void TestConcurrentSteps() {
   std::vector<std::thread> callers;
   std::vector<Driven> results;
-  const StepOptions options = AdamW();
+  const StepOptions options = AdamWOptions();
   for (int i = 0; i < 2; ++i) results.emplace_back(options, Shape{300, 700, 1}, false, 9u);
   for (Driven& x : results) {
     callers.emplace_back([&x, &options] {
@@ -117,7 +116,7 @@ void TestConcurrentSteps() {
 }
 
 void TestNonFinite() {
-  StepOptions options = AdamW();
+  StepOptions options = AdamWOptions();
   options.check_finite = true;
   for (float bad : {std::numeric_limits<float>::quiet_NaN(), std::numeric_limits<float>::infinity(),
                     -std::numeric_limits<float>::infinity()}) {
@@ -176,24 +175,46 @@ void TestMaxNorm() {
 }
 
 void TestPlan() {
-  std::vector<int32_t> plan(static_cast<size_t>(kPlanHeaderWords + kPlanVariableWords), 0);
+  constexpr size_t kNumbers = AdamW::kNumbers + Ftp::kNumbers;
+  constexpr size_t kVariable = kPlanHeaderWords + 2 * kNumbers;
+  std::vector<int32_t> plan(kVariable + kPlanVariableWords, 0);
   StepOptions options;
   VariableStep variable;
   int64_t count = 0;
   const int64_t words = static_cast<int64_t>(plan.size());
-  CHECK(DecodePlanHeader(plan.data(), words, &options, &count) != nullptr, "no magic");
+  const auto header = [&](int64_t length) {
+    return DecodePlanHeader(plan.data(), length, &options, &count);
+  };
+  CHECK(header(words) != nullptr, "no magic");
   plan[0] = kPlanMagic;
-  plan[3] = 1;
-  CHECK(DecodePlanHeader(plan.data(), words, &options, &count) == nullptr, "one variable");
-  CHECK(DecodePlanHeader(plan.data(), words - 1, &options, &count) != nullptr, "too short");
+  plan[2] = static_cast<int32_t>(Rule::kFtp);
+  plan[6] = 1;
+  CHECK(header(words) != nullptr, "no numbers");
+  plan[8] = AdamW::kNumbers;
+  plan[9] = Ftp::kNumbers;
+  const double k = 0.5;
+  std::memcpy(&plan[kPlanHeaderWords + 2 * AdamW::kNumbers], &k, sizeof(k));
+  CHECK(header(words) == nullptr && count == 1, "one variable");
+  CHECK(options.rule_numbers[0] == k && options.base_numbers[4] == 0.0, "numbers");
+  CHECK(header(words - 1) != nullptr, "too short");
   CHECK(DecodePlanVariable(plan.data(), 0, &variable) != nullptr, "t and n are 0");
-  plan[40 + 8] = plan[40 + 9] = 1;
+  plan[kVariable + 8] = plan[kVariable + 9] = 1;
   CHECK(DecodePlanVariable(plan.data(), 0, &variable) == nullptr, "sizes may be 0");
-  plan[40 + 3] = plan[40 + 5] = 1 << 14;  // outer = rows = 2^46
-  plan[40 + 7] = 1;
+  plan[kVariable + 3] = plan[kVariable + 5] = 1 << 14;  // outer = rows = 2^46
+  plan[kVariable + 7] = 1;
   CHECK(DecodePlanVariable(plan.data(), 0, &variable) != nullptr, "product overflows");
-  plan[3] = -1;
-  CHECK(DecodePlanHeader(plan.data(), words, &options, &count) != nullptr, "negative count");
+  plan[6] = -1;
+  CHECK(header(words) != nullptr, "negative count");
+  plan[6] = 1;
+  for (const int32_t code : {-1, 3, 99}) {
+    plan[1] = code;
+    CHECK(header(words) != nullptr, "base %d", code);
+  }
+  plan[1] = 0;
+  for (const int32_t code : {-1, 99}) {
+    plan[2] = code;
+    CHECK(header(words) != nullptr, "rule %d", code);
+  }
 }
 
 }  // namespace

@@ -12,35 +12,37 @@ using tf_double::Result;
 using tf_double::TensorRef;
 
 std::vector<int32_t> EncodePlan(const StepOptions& o, const std::vector<VariableStep>& variables) {
-  const size_t header = static_cast<size_t>(kPlanHeaderWords);
-  const size_t words_each = static_cast<size_t>(kPlanVariableWords);
-  std::vector<int32_t> plan(header + words_each * variables.size(), 0);
-  plan[0] = kPlanMagic;
-  plan[1] = static_cast<int32_t>(o.base);
-  plan[2] = (o.amsgrad ? kPlanAmsgrad : 0) | (o.momentum_slot ? kPlanMomentum : 0) |
-            (o.nesterov ? kPlanNesterov : 0) | (o.check_finite ? kPlanCheckFinite : 0);
-  plan[3] = static_cast<int32_t>(variables.size());
-  plan[4] = o.threads;
-  const double numbers[] = {o.learning_rate,
-                            o.beta1,
-                            o.beta2,
-                            o.epsilon,
-                            o.weight_decay,
-                            o.momentum,
-                            o.dampening,
-                            o.k,
-                            o.constraint_learning_rate,
-                            o.constraint_beta1,
-                            o.constraint_beta2};
-  std::memcpy(&plan[6], numbers, sizeof(numbers));
-  for (size_t i = 0; i < variables.size(); ++i) {
-    const VariableStep& x = variables[i];
-    int32_t* const words = &plan[header + words_each * i];
-    words[0] = (x.excluded ? kPlanExcluded : 0) | (x.from_weights ? kPlanFromWeights : 0);
+  int base_numbers = 0;
+  int rule_numbers = 0;
+  VisitBase(o.base, [&](auto base) { base_numbers = PieceOf<decltype(base)>::kNumbers; });
+  VisitRule(o.rule, [&](auto rule) { rule_numbers = PieceOf<decltype(rule)>::kNumbers; });
+  std::vector<int32_t> plan = {kPlanMagic,
+                               static_cast<int32_t>(o.base),
+                               static_cast<int32_t>(o.rule),
+                               o.base_flags,
+                               o.rule_flags,
+                               o.check_finite ? kPlanCheckFinite : 0,
+                               static_cast<int32_t>(variables.size()),
+                               o.threads,
+                               base_numbers,
+                               rule_numbers};
+  const auto append = [&plan](const void* from, size_t bytes) {
+    const size_t at = plan.size();
+    plan.resize(at + bytes / sizeof(int32_t));
+    std::memcpy(plan.data() + at, from, bytes);
+  };
+  append(o.base_numbers, static_cast<size_t>(base_numbers) * sizeof(double));
+  append(o.rule_numbers, static_cast<size_t>(rule_numbers) * sizeof(double));
+  for (const VariableStep& x : variables) {
+    const int32_t flags = (x.excluded ? kPlanExcluded : 0) | (x.from_weights ? kPlanFromWeights : 0);
+    const int32_t front[] = {flags, 0};
     const int64_t extents[] = {x.outer, x.rows, x.inner};
-    std::memcpy(words + 2, extents, sizeof(extents));
-    words[8] = x.t;
-    words[9] = x.n;
+    const int32_t steps[] = {x.t, x.n};
+    const double scales[] = {x.learning_rate_scale, x.weight_decay_scale, x.rule_scale};
+    append(front, sizeof(front));
+    append(extents, sizeof(extents));
+    append(steps, sizeof(steps));
+    append(scales, sizeof(scales));
   }
   return plan;
 }
@@ -71,9 +73,9 @@ Result CallWrite(const std::string& device, const TensorRef& state, const Tensor
 }
 
 Result CallStep(const std::string& device, const std::vector<int32_t>& plan, const Tensors& states,
-                const Tensors& weights, const Tensors& gradients) {
+                const Tensors& weights, const Tensors& gradients, const Tensors& proposals) {
   Tensors inputs = {Integers(plan)};
-  for (const Tensors* list : {&states, &weights, &gradients}) {
+  for (const Tensors* list : {&states, &weights, &gradients, &proposals}) {
     inputs.insert(inputs.end(), list->begin(), list->end());
   }
   return tf_double::Run("TfjsFtpStep", device, static_cast<int>(states.size()), inputs);

@@ -28,7 +28,8 @@ tf_double::Result CallRead(const std::string& device, const tf_double::TensorRef
 tf_double::Result CallWrite(const std::string& device, const tf_double::TensorRef& state,
                             const tf_double::TensorRef& values, int64_t offset);
 tf_double::Result CallStep(const std::string& device, const std::vector<int32_t>& plan,
-                           const Tensors& states, const Tensors& weights, const Tensors& gradients);
+                           const Tensors& states, const Tensors& weights, const Tensors& gradients,
+                           const Tensors& proposals = {});
 
 }  // namespace tfjs_ftp
 

@@ -85,6 +85,10 @@ std::vector<float> Values(const TensorRef& tensor) {
   return std::vector<float>(tensor->floats(), tensor->floats() + tensor->count());
 }
 
+Tensors ProposalsOf(const Driven& x) {
+  return x.proposal.empty() ? Tensors() : Tensors{Floats(x.proposal)};
+}
+
 // A step by the op has the bits of CpuStep on the same buffers.
 void TestCpuOps() {
   for (int variant = 0; variant < kVariants; ++variant) {
@@ -99,7 +103,8 @@ void TestCpuOps() {
         const TensorRef state = allocated.outputs[0];
         CHECK(CallWrite("CPU", state, Floats(x->state), 0).ok(), "write");
         const Result result = CallStep("CPU", EncodePlan(run.options, {step}), {state},
-                                       {Floats(x->weights)}, {Floats(x->gradient)});
+                                       {Floats(x->weights)}, {Floats(x->gradient)},
+                                       ProposalsOf(*x));
         CHECK(result.ok(), "%s: %s", run.name.c_str(), result.message.c_str());
         if (!result.ok()) return;
         x->output = Values(result.outputs[0]);

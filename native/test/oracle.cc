@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include "../kernels/methods.h"
+
 namespace tfjs_ftp {
 
 OracleVariable::OracleVariable(int64_t o, int64_t r, int64_t i, bool is_excluded,
@@ -17,30 +19,34 @@ OracleVariable::OracleVariable(int64_t o, int64_t r, int64_t i, bool is_excluded
   norms.assign(static_cast<size_t>(rows), 0.0);
 }
 
-void OracleStep(const StepOptions& o, int t, int n, bool from_weights, const std::vector<float>& g,
+void OracleStep(const StepOptions& options, int t, int n, bool from_weights, const std::vector<float>& g,
                 const std::vector<float>& proposal, OracleVariable* x) {
   const size_t count = static_cast<size_t>(x->size());
   const std::vector<double> before = x->weights;
   std::vector<double> after(count);
   for (size_t i = 0; i < count; ++i) {
-    if (o.base == BaseUpdate::kProposal) {
+    if (options.base == BaseUpdate::kProposal) {
       after[i] = static_cast<double>(proposal[i]);
       continue;
     }
     double u = 0;
-    if (o.base == BaseUpdate::kAdamW) {
+    if (options.base == BaseUpdate::kAdamW) {
+      const AdamW::Numbers o = ReadNumbers<AdamW::Numbers>(options.base_numbers);
+      const bool amsgrad = (options.base_flags & AdamW::kAmsgrad) != 0;
       x->m[i] = o.beta1 * x->m[i] + (1 - o.beta1) * g[i];
       x->v[i] = o.beta2 * x->v[i] + (1 - o.beta2) * g[i] * g[i];
       x->vmax[i] = std::max(x->vmax[i], x->v[i]);
-      const double second = o.amsgrad ? x->vmax[i] : x->v[i];
+      const double second = amsgrad ? x->vmax[i] : x->v[i];
       u = o.learning_rate / (1 - std::pow(o.beta1, n)) * x->m[i] /
               (std::sqrt(second) / std::sqrt(1 - std::pow(o.beta2, n)) + o.epsilon) +
           o.learning_rate * o.weight_decay * before[i];
     } else {
+      const Sgd::Numbers o = ReadNumbers<Sgd::Numbers>(options.base_numbers);
       double d = g[i] + o.weight_decay * before[i];
-      if (o.momentum_slot) {
+      if ((options.base_flags & Sgd::kMomentum) != 0) {
         x->momentum[i] = n == 1 ? d : o.momentum * x->momentum[i] + (1 - o.dampening) * d;
-        d = o.nesterov ? d + o.momentum * x->momentum[i] : x->momentum[i];
+        const bool nesterov = (options.base_flags & Sgd::kNesterov) != 0;
+        d = nesterov ? d + o.momentum * x->momentum[i] : x->momentum[i];
       }
       u = o.learning_rate * d;
     }
@@ -50,7 +56,8 @@ void OracleStep(const StepOptions& o, int t, int n, bool from_weights, const std
     x->weights = after;
     return;
   }
-  const bool rejoin = from_weights && t > 1 && o.base != BaseUpdate::kProposal;
+  const bool rejoin = from_weights && t > 1;
+  const Ftp::Numbers o = ReadNumbers<Ftp::Numbers>(options.rule_numbers);
   std::vector<double> old_deviation = x->deviation;
   std::vector<double> old_norms = x->norms;
   if (rejoin) {
@@ -74,10 +81,10 @@ void OracleStep(const StepOptions& o, int t, int n, bool from_weights, const std
   } else {
     x->hyper_gradient = h;
     if (h > 0) h *= o.k;
-    x->gamma_m = o.constraint_beta1 * x->gamma_m + (1 - o.constraint_beta1) * h;
-    x->gamma_v = o.constraint_beta2 * x->gamma_v + (1 - o.constraint_beta2) * h * h;
-    x->gamma -= o.constraint_learning_rate * (x->gamma_m / (1 - std::pow(o.constraint_beta1, t))) /
-                (std::sqrt(x->gamma_v / (1 - std::pow(o.constraint_beta2, t))) + 1e-8);
+    x->gamma_m = o.beta1 * x->gamma_m + (1 - o.beta1) * h;
+    x->gamma_v = o.beta2 * x->gamma_v + (1 - o.beta2) * h * h;
+    x->gamma -= o.learning_rate * (x->gamma_m / (1 - std::pow(o.beta1, t))) /
+                (std::sqrt(x->gamma_v / (1 - std::pow(o.beta2, t))) + 1e-8);
     const double max_norm = *std::max_element(x->norms.begin(), x->norms.end());
     x->gamma = std::min(std::max(x->gamma, 1e-8), max_norm);
   }

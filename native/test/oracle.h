@@ -6,7 +6,7 @@
 #include <cstdint>
 #include <vector>
 
-#include "../kernels/ftp_kernels.h"
+#include "../kernels/step.h"
 
 namespace tfjs_ftp {
 
@@ -22,8 +22,8 @@ struct OracleVariable {
   int64_t row_of(int64_t i) const { return i / inner % rows; }
 };
 
-// One step with the gradient `g`; t and n as in VariableStep. Under kProposal `weights` is replaced
-// by `proposal` first.
+// One step with the gradient `g`; t and n as in VariableStep. `proposal`: what another optimizer
+// proposes, under kProposal.
 void OracleStep(const StepOptions& options, int t, int n, bool from_weights,
                 const std::vector<float>& g, const std::vector<float>& proposal,
                 OracleVariable* variable);

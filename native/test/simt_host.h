@@ -38,7 +38,9 @@ class HostSimt {
   template <Reuse kReuse>
   Pack<kPackWidth> LoadPack(const float* p) const {
     CheckAligned(p);
-    return {{p[0], p[1], p[2], p[3]}};
+    Pack<kPackWidth> x;
+    for (int i = 0; i < kPackWidth; ++i) x.e[i] = p[i];
+    return x;
   }
   template <Reuse kReuse>
   void Store(float* p, float x) const {

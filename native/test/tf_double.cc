@@ -98,12 +98,14 @@ bool Falls(int64_t* countdown) { return *countdown > 0 && --*countdown == 0; }
 // "states" of "states: N * float".
 std::string NameOf(const std::string& spec) { return spec.substr(0, spec.find(':')); }
 
-// For each tensor of a list of arguments, whether it is to be in host memory.
+// For each tensor of a list of arguments, whether it is to be in host memory. A list is of `n` tensors,
+// or of `m` where its length has the name M.
 std::vector<bool> OnHost(const std::vector<std::string>& specs, const TF_KernelBuilder& kernel,
-                         int n) {
+                         int n, int m) {
   std::vector<bool> on_host;
   for (const std::string& spec : specs) {
-    const int count = spec.find('*') == std::string::npos ? 1 : n;
+    const int list = spec.find("M *") == std::string::npos ? n : m;
+    const int count = spec.find('*') == std::string::npos ? 1 : list;
     const bool host = kernel.device == "CPU" || kernel.host_memory.count(NameOf(spec)) > 0;
     on_host.insert(on_host.end(), static_cast<size_t>(count), host);
   }
@@ -147,7 +149,11 @@ Result Run(const std::string& op, const std::string& device, int n,
   if (definition == State().ops.end() || kernel == State().kernels.end()) {
     return Fail(kTfInternal, "no kernel of " + op + " for " + device);
   }
-  const std::vector<bool> on_host = OnHost(definition->second.inputs, kernel->second, n);
+  // TensorFlow knows M from an attribute of the call; here it is what is left.
+  const std::vector<std::string>& specs = definition->second.inputs;
+  const size_t others = OnHost(specs, kernel->second, n, 0).size();
+  const int m = inputs.size() > others ? static_cast<int>(inputs.size() - others) : 0;
+  const std::vector<bool> on_host = OnHost(specs, kernel->second, n, m);
   if (inputs.size() != on_host.size()) return Fail(kTfInvalidArgument, "another number of inputs");
   for (size_t i = 0; i < inputs.size(); ++i) {
     if (inputs[i]->on_host != on_host[i]) {
@@ -157,7 +163,7 @@ Result Run(const std::string& op, const std::string& device, int n,
   }
   TF_OpKernelContext context;
   context.inputs = inputs;
-  context.outputs_on_host = OnHost(definition->second.outputs, kernel->second, n);
+  context.outputs_on_host = OnHost(definition->second.outputs, kernel->second, n, m);
   context.outputs.resize(context.outputs_on_host.size());
   context.on_host = device == "CPU";
   State().last_temporary = nullptr;

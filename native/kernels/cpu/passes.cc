@@ -1,78 +1,97 @@
-// The passes of ftp_kernels.h for one instruction set: this file is compiled once per entry of
-// FTP_SIMD_TARGETS (CMakeLists.txt, binding.gyp) with FTP_PASSES naming the table.
+// The passes for one instruction set: this file is compiled once for each (CMakeLists.txt,
+// binding.gyp), with FTP_PASSES naming the table.
 #include "passes.h"
 
-#include "elements.h"
+#include "../methods.h"
+#include "groups.h"
 #include "walk_columns.h"
 #include "walk_rows.h"
 
 namespace tfjs_ftp {
 namespace {
 
-template <BaseUpdate kBase, DeviationMode kMode>
+template <class Base, class RulePiece, DeviationMode kMode>
 void DeviateWalk(const PassArgs& args, int64_t chunk) {
   if (args.partition.walk == Walk::kRows) {
-    DeviateRows<kBase, kMode>(args, chunk);
+    DeviateRows<Base, RulePiece, kMode>(args, chunk);
   } else {
-    DeviateColumns<kBase, kMode>(args, chunk);
-  }
-}
-
-template <BaseUpdate kBase>
-void DeviateBase(const PassArgs& args, int64_t chunk) {
-  switch (args.mode) {
-    case DeviationMode::kFirst:
-      return DeviateWalk<kBase, DeviationMode::kFirst>(args, chunk);
-    case DeviationMode::kContinue:
-      return DeviateWalk<kBase, DeviationMode::kContinue>(args, chunk);
-    case DeviationMode::kRejoin:
-      return DeviateWalk<kBase, DeviationMode::kRejoin>(args, chunk);
+    DeviateColumns<Base, RulePiece, kMode>(args, chunk);
   }
 }
 
 void Deviate(const PassArgs& args, int64_t chunk) {
-  switch (args.base) {
-    case BaseUpdate::kAdamW:
-      return DeviateBase<BaseUpdate::kAdamW>(args, chunk);
-    case BaseUpdate::kSgd:
-      return DeviateBase<BaseUpdate::kSgd>(args, chunk);
-    case BaseUpdate::kProposal:
-      return DeviateBase<BaseUpdate::kProposal>(args, chunk);
-  }
+  VisitMethod(args.base, args.rule, [&](auto base_type, auto rule_type) {
+    using Base = PieceOf<decltype(base_type)>;
+    using RulePiece = PieceOf<decltype(rule_type)>;
+    if constexpr (RulePiece::kProjects) {
+      switch (args.mode) {
+        case DeviationMode::kFirst:
+          return DeviateWalk<Base, RulePiece, DeviationMode::kFirst>(args, chunk);
+        case DeviationMode::kContinue:
+          return DeviateWalk<Base, RulePiece, DeviationMode::kContinue>(args, chunk);
+        case DeviationMode::kRejoin:
+          return DeviateWalk<Base, RulePiece, DeviationMode::kRejoin>(args, chunk);
+      }
+    }
+  });
 }
 
 void ProjectChunk(const PassArgs& args, int64_t chunk) {
-  if (args.partition.walk == Walk::kRows) {
-    ProjectRows(args, chunk);
-  } else {
-    ProjectColumns(args, chunk);
-  }
+  VisitRule(args.rule, [&](auto rule_type) {
+    using RulePiece = PieceOf<decltype(rule_type)>;
+    if constexpr (RulePiece::kProjects) {
+      if (args.partition.walk == Walk::kRows) {
+        ProjectRows<RulePiece>(args, chunk);
+      } else {
+        ProjectColumns<RulePiece>(args, chunk);
+      }
+    }
+  });
 }
 
-template <BaseUpdate kBase>
-void PlainBase(const PassArgs& args, int64_t begin, int64_t end) {
+template <class Base, class RulePiece>
+void PlainRun(const PassArgs& args, int64_t begin, int64_t end) {
   const PassArgs a = args;
-  WriteGroups(a.output, begin, end, a.stream, [&](auto group, int64_t i) FTP_LAMBDA_INLINE {
-    const FloatLanes w = group.load(a.weights + i);
-    const FloatLanes g = group.load(a.gradient + i);
-    return w - BaseStep<kBase>(a, group, i, g, w);
+  const typename Base::Scalars base = a.base_scalars.As<typename Base::Scalars>();
+  const typename RulePiece::Scalars rule = a.rule_scalars.As<typename RulePiece::Scalars>();
+  WriteGroups(a.output, begin, end, a.stream, [&](auto group) FTP_LAMBDA_INLINE {
+    return PlainElements<Base, RulePiece>(group, a, base, rule, a.level);
   });
   if (a.stream) StreamFence();
 }
 
 void Plain(const PassArgs& args, int64_t begin, int64_t end) {
-  if (args.base == BaseUpdate::kAdamW) {
-    PlainBase<BaseUpdate::kAdamW>(args, begin, end);
-  } else {
-    PlainBase<BaseUpdate::kSgd>(args, begin, end);
-  }
+  VisitMethod(args.base, args.rule, [&](auto base_type, auto rule_type) {
+    using Base = PieceOf<decltype(base_type)>;
+    using RulePiece = PieceOf<decltype(rule_type)>;
+    if constexpr (!RulePiece::kProjects) PlainRun<Base, RulePiece>(args, begin, end);
+  });
+}
+
+void Gather(const PassArgs& args, int64_t begin, int64_t end, double* sums) {
+  VisitRule(args.rule, [&](auto rule_type) {
+    using RulePiece = PieceOf<decltype(rule_type)>;
+    constexpr int kSums = RulePiece::kGatherSums;
+    if constexpr (kSums > 0) {
+      const PassArgs a = args;
+      DoubleLanes total[kSums];
+      for (DoubleLanes& sum : total) sum = ZeroDoubles();
+      ForGroups(begin, end, [&](auto group) FTP_LAMBDA_INLINE {
+        const auto terms = RulePiece::Gather(group, a);
+        for (int s = 0; s < kSums; ++s) {
+          total[s] = Accumulate(total[s], group.Keep(terms.sum[s]));
+        }
+      });
+      for (int s = 0; s < kSums; ++s) sums[s] = SumLanes(total[s]);
+    }
+  });
 }
 
 // x - x is 0 for finite x and NaN for NaN and infinities; NaN stays through the sum.
 bool AllFinite(const float* x, int64_t count) {
   FloatLanes sum(0.0f);
-  ForGroups(0, count, [&](auto group, int64_t i) FTP_LAMBDA_INLINE {
-    const FloatLanes lanes = group.load(x + i);
+  ForGroups(0, count, [&](auto group) FTP_LAMBDA_INLINE {
+    const FloatLanes lanes = group.Load(x);
     sum = sum + (lanes - lanes);
   });
   float lanes[kLanes];
@@ -88,7 +107,7 @@ bool AllFinite(const float* x, int64_t count) {
 #define FTP_STRING(x) FTP_STRING_(x)
 
 const PassTable& FTP_PASSES() {
-  static const PassTable table = {FTP_STRING(FTP_SIMD_NAME), Deviate, ProjectChunk, Plain,
+  static const PassTable table = {FTP_STRING(FTP_SIMD_NAME), Deviate, ProjectChunk, Plain, Gather,
                                   AllFinite};
   return table;
 }

@@ -4,49 +4,45 @@
 
 #include <cstdint>
 
-#include "../deviation_mode.h"
-#include "../ftp_kernels.h"
-#include "../ftp_math.h"
+#include "../methods/method.h"
 #include "../partition.h"
+#include "../scalar_bytes.h"
+#include "../slots.h"
+#include "../step.h"
 
 namespace tfjs_ftp {
 
 struct PassArgs {
   BaseUpdate base;
+  Rule rule;
   DeviationMode mode;
-  bool amsgrad;
-  bool momentum_slot;
-  bool nesterov;
-  bool first_update;  // n = 1
-  bool decays;        // weight decay is not zero
-  bool stream;        // the output is too large to stay in cache: write past it
-  AdamWScalars adamw;
-  SgdScalars sgd;
-  float gamma;  // pass 1: gamma_{t-1}; pass 2: gamma_t
+  bool stream;  // the output is too large to stay in cache: write past it
+  ScalarBytes base_scalars;
+  ScalarBytes rule_scalars;
+  // The number that the rule has for the whole tensor. Of a rule that projects: in pass 1 that of
+  // step t - 1, in pass 2 that of step t (FTP: gamma). Of others: what its gathering found.
+  float level;
   const float* weights;
   const float* gradient;
-  const float* anchor;
-  float* deviation;
-  float* m;
-  float* v;
-  float* vmax;
-  float* momentum;
-  float* norms;  // pass 1 reads n_{t-1}; n_t is there before pass 2
+  const float* proposal;
   float* output;
+  StatePointers state;
   Partition partition;
-  double* partials;   // see Partition::partials
-  double* chunk_h;    // (chunks) share of the hyper-gradient
-  double* chunk_max;  // (chunks) largest norm, where a chunk has whole rows
+  double* partials;     // see Partition::partials
+  double* chunk_total;  // (chunks) share of the rule's total, FTP's hyper-gradient
+  double* chunk_max;    // (chunks) largest row number, where a chunk has whole rows
 };
 
 struct PassTable {
   const char* name;
-  // Pass 1 of a projected variable over one chunk: base update, C_t, partial sums.
+  // Pass 1 of a rule that projects over one chunk: base update, C_t, partial sums.
   void (*deviate)(const PassArgs& args, int64_t chunk);
-  // Pass 2 over one chunk: W_t = A + clip(gamma / n, 0, 1) C_t.
+  // Pass 2 over one chunk: W_t = A + s C_t.
   void (*project)(const PassArgs& args, int64_t chunk);
-  // Plain base update of elements [begin, end) of an excluded variable: W_t = W - U.
+  // The one pass of a rule that does not project over elements [begin, end).
   void (*plain)(const PassArgs& args, int64_t begin, int64_t end);
+  // The sums over elements [begin, end) that a rule takes before anything is written.
+  void (*gather)(const PassArgs& args, int64_t begin, int64_t end, double* sums);
   // Whether all of x[0 .. count) are finite.
   bool (*all_finite)(const float* x, int64_t count);
 };

@@ -10,7 +10,7 @@
 
 #include <stdint.h>
 
-#include "../ftp_math.h"
+#include "../lanes.h"
 
 #if defined(__AVX512F__) && defined(__AVX512DQ__)
 #include <immintrin.h>
@@ -109,6 +109,10 @@ FTP_INLINE DoubleRegister RegAddD(DoubleRegister a, DoubleRegister b) {
 }
 #endif
 #if defined(FTP_SIMD_AVX512)
+FTP_INLINE FloatRegister RegIfLess(FloatRegister x, FloatRegister y, FloatRegister a,
+                                   FloatRegister b) {
+  return _mm512_mask_blend_ps(_mm512_cmp_ps_mask(x, y, _CMP_LT_OQ), b, a);
+}
 FTP_INLINE FloatRegister RegAbs(FloatRegister a) { return _mm512_abs_ps(a); }
 FTP_INLINE DoubleRegister RegLow(FloatRegister a) {
   return _mm512_cvtps_pd(_mm512_castps512_ps256(a));
@@ -117,6 +121,10 @@ FTP_INLINE DoubleRegister RegHigh(FloatRegister a) {
   return _mm512_cvtps_pd(_mm512_extractf32x8_ps(a, 1));
 }
 #elif defined(FTP_SIMD_AVX2)
+FTP_INLINE FloatRegister RegIfLess(FloatRegister x, FloatRegister y, FloatRegister a,
+                                   FloatRegister b) {
+  return _mm256_blendv_ps(b, a, _mm256_cmp_ps(x, y, _CMP_LT_OQ));
+}
 FTP_INLINE FloatRegister RegAbs(FloatRegister a) {
   return _mm256_andnot_ps(_mm256_set1_ps(-0.0f), a);
 }
@@ -127,10 +135,19 @@ FTP_INLINE DoubleRegister RegHigh(FloatRegister a) {
   return _mm256_cvtps_pd(_mm256_extractf128_ps(a, 1));
 }
 #elif defined(FTP_SIMD_SSE2)
+FTP_INLINE FloatRegister RegIfLess(FloatRegister x, FloatRegister y, FloatRegister a,
+                                   FloatRegister b) {
+  const FloatRegister less = _mm_cmplt_ps(x, y);
+  return _mm_or_ps(_mm_and_ps(less, a), _mm_andnot_ps(less, b));
+}
 FTP_INLINE FloatRegister RegAbs(FloatRegister a) { return _mm_andnot_ps(_mm_set1_ps(-0.0f), a); }
 FTP_INLINE DoubleRegister RegLow(FloatRegister a) { return _mm_cvtps_pd(a); }
 FTP_INLINE DoubleRegister RegHigh(FloatRegister a) { return _mm_cvtps_pd(_mm_movehl_ps(a, a)); }
 #elif defined(FTP_SIMD_NEON)
+FTP_INLINE FloatRegister RegIfLess(FloatRegister x, FloatRegister y, FloatRegister a,
+                                   FloatRegister b) {
+  return vbslq_f32(vcltq_f32(x, y), a, b);
+}
 FTP_INLINE FloatRegister RegSet(float x) { return vdupq_n_f32(x); }
 FTP_INLINE FloatRegister RegLoad(const float* p) { return vld1q_f32(p); }
 FTP_INLINE void RegStore(float* p, FloatRegister x) { vst1q_f32(p, x); }
@@ -154,6 +171,10 @@ FTP_INLINE DoubleRegister RegAddD(DoubleRegister a, DoubleRegister b) { return v
 FTP_INLINE DoubleRegister RegLow(FloatRegister a) { return vcvt_f64_f32(vget_low_f32(a)); }
 FTP_INLINE DoubleRegister RegHigh(FloatRegister a) { return vcvt_high_f64_f32(a); }
 #elif defined(FTP_SIMD_SCALAR)
+FTP_INLINE FloatRegister RegIfLess(FloatRegister x, FloatRegister y, FloatRegister a,
+                                   FloatRegister b) {
+  return x < y ? a : b;
+}
 FTP_INLINE FloatRegister RegSet(float x) { return x; }
 FTP_INLINE FloatRegister RegLoad(const float* p) { return *p; }
 FTP_INLINE void RegStore(float* p, FloatRegister x) { *p = x; }
@@ -198,6 +219,13 @@ FTP_LANEWISE(Max, RegMax)
 FTP_LANEWISE(Min, RegMin)
 #undef FTP_LANEWISE
 
+// x < y ? a : b, lane by lane.
+FTP_INLINE FloatLanes IfLess(const FloatLanes& x, const FloatLanes& y, const FloatLanes& a,
+                             const FloatLanes& b) {
+  FloatLanes out;
+  for (int i = 0; i < kFloatRegisters; ++i) out.r[i] = RegIfLess(x.r[i], y.r[i], a.r[i], b.r[i]);
+  return out;
+}
 FTP_INLINE FloatLanes Sqrt(const FloatLanes& a) {
   FloatLanes out;
   for (int i = 0; i < kFloatRegisters; ++i) out.r[i] = RegSqrt(a.r[i]);

@@ -1,9 +1,9 @@
 // The fused step on the CPU: which passes run over which chunks of which variable, and what is
 // done between them. The loops themselves are in passes.cc.
 //
-// A large variable is shared by all threads: pass 1, norms and gamma, pass 2, with its chunks in
-// reverse so that the deviations written last are read back from cache. Small variables are
-// handled whole by one thread, many at a time.
+// A rule that projects takes two passes. A large variable is shared by all threads: pass 1, the rule's
+// numbers, pass 2, with its chunks in reverse so that the deviations written last are read back from
+// cache. Small variables are handled whole by one thread, many at a time.
 #include <atomic>
 #include <cstring>
 #include <limits>
@@ -12,11 +12,10 @@
 #include <new>
 #include <vector>
 
-#include "../ftp_kernels.h"
-#include "../ftp_math.h"
+#include "../methods.h"
 #include "../partition.h"
-#include "../state_layout.h"
-#include "../step_scalars.h"
+#include "../state.h"
+#include "../step.h"
 #include "dispatch.h"
 #include "float_mode.h"
 #include "passes.h"
@@ -37,30 +36,49 @@ constexpr int64_t kParallelFinish = 16384;
 // Rows whose partial sums are added up by one call.
 constexpr int64_t kFinishColumns = 1024;
 
+// Most sums per row, and most sums that a rule gathers.
+constexpr int kMaxRowSums = 3;
+constexpr int kMaxGatherSums = 3;
+
 // A variable prepared for its passes.
 struct Work {
   PassArgs args;
-  float* constraint = nullptr;  // (4) in the state, null for an excluded variable
-  ConstraintScalars constraint_scalars;
-  int64_t scratch = 0;  // offset of its doubles among those of its list
+  bool projects = false;
+  int64_t row_sums = 0;  // partial sums per column or piece
+  int64_t scratch = 0;   // offset of its doubles among those of its list
 };
 
 // Rows whose partial sums one call of FinishRows adds up.
 int64_t FinishGroupRows(const Partition& p) { return AtLeast(kFinishColumns / p.inner, 1); }
 
-// The scratch of a variable: partial sums, then chunk_h and chunk_max, which also serve groups of
-// finished rows. Points `args` into it where there is one; returns its length in doubles.
-int64_t LayScratch(PassArgs* args, double* scratch) {
+// The scratch of a variable: partial sums, then chunk_total and chunk_max, which also serve groups of
+// finished rows. Points the work's arguments into it where there is one; returns its length in
+// doubles.
+int64_t LayScratch(Work* work, double* scratch) {
+  PassArgs* args = &work->args;
   const Partition& p = args->partition;
-  const int64_t sums = args->mode == DeviationMode::kRejoin ? kRejoinSums : kPlainSums;
-  const int64_t partials = p.partials(sums);
+  const int64_t partials = p.partials(work->row_sums);
   const int64_t shares = AtLeast(p.chunks, CeilDiv(p.rows, FinishGroupRows(p)));
   if (scratch != nullptr) {
     args->partials = scratch;
-    args->chunk_h = scratch + partials;
-    args->chunk_max = args->chunk_h + shares;
+    args->chunk_total = scratch + partials;
+    args->chunk_max = args->chunk_total + shares;
   }
   return partials + 2 * shares;
+}
+
+// Partial sums per column or piece that pass 1 leaves in this mode.
+template <class RulePiece>
+int64_t RowSumsOf(DeviationMode mode) {
+  switch (mode) {
+    case DeviationMode::kFirst:
+      return RulePiece::template kRowSums<DeviationMode::kFirst>;
+    case DeviationMode::kContinue:
+      return RulePiece::template kRowSums<DeviationMode::kContinue>;
+    case DeviationMode::kRejoin:
+      break;
+  }
+  return RulePiece::template kRowSums<DeviationMode::kRejoin>;
 }
 
 Work Prepare(const StepOptions& options, const VariableStep& variable, bool stream) {
@@ -68,136 +86,121 @@ Work Prepare(const StepOptions& options, const VariableStep& variable, bool stre
   PassArgs& args = work.args;
   args = PassArgs{};
   args.base = options.base;
-  args.amsgrad = options.amsgrad;
-  args.momentum_slot = options.momentum_slot;
-  args.nesterov = options.nesterov;
-  args.first_update = variable.n == 1;
-  args.decays = options.weight_decay != 0.0 && options.base != BaseUpdate::kProposal;
+  args.rule = RuleOf(options, variable.excluded);
   args.stream = stream;
-  args.adamw = MakeAdamW(options, variable.n);
-  args.sgd = MakeSgd(options);
   args.weights = variable.weights;
   args.gradient = variable.gradient;
+  args.proposal = variable.proposal;
   args.output = variable.output;
-  const StateLayout layout = LayoutState(options, variable);
-  auto section = [&](int64_t offset) {
-    return offset == kNoSection ? nullptr : variable.state + offset;
-  };
-  args.m = section(layout.m);
-  args.v = section(layout.v);
-  args.vmax = section(layout.vmax);
-  args.momentum = section(layout.momentum);
-  args.partition = MakePartition(variable.outer, variable.rows, variable.inner);
-  if (variable.excluded) return work;
-  args.anchor = section(layout.anchor);
-  args.deviation = section(layout.deviation);
-  args.norms = section(layout.norms);
-  work.constraint = section(layout.constraint);
-  args.gamma = work.constraint[0];
-  args.mode = ModeOf(options, variable);
-  work.constraint_scalars = MakeConstraintScalars(options, variable.t);
+  args.state = PointersOf(LayoutState(options, variable), variable.state);
+  VisitMethod(args.base, args.rule, [&](auto base_type, auto rule_type) {
+    using Base = PieceOf<decltype(base_type)>;
+    using RulePiece = PieceOf<decltype(rule_type)>;
+    using BaseNumbers = typename Base::Numbers;
+    using RuleNumbers = typename RulePiece::Numbers;
+    args.base_scalars.Set(Base::Prepare(ReadNumbers<BaseNumbers>(options.base_numbers),
+                                        options.base_flags, variable));
+    args.rule_scalars.Set(RulePiece::Prepare(ReadNumbers<RuleNumbers>(options.rule_numbers),
+                                             options.rule_flags, variable, options));
+    if constexpr (RulePiece::kProjects) {
+      args.mode = RulePiece::ModeOf(variable);
+      work.projects = true;
+      work.row_sums = RowSumsOf<RulePiece>(args.mode);
+    }
+  });
+  const bool whole = work.projects && RuleIsWhole(options);
+  args.partition = whole ? MakePartition(1, 1, variable.size())
+                         : MakePartition(variable.outer, variable.rows, variable.inner);
+  if (work.projects) args.level = args.state[Slot::kConstraint][0];
   return work;
 }
 
 // Sums of one row over the chunks that it is spread over.
 struct RowSums {
-  double c = 0.0;
-  double d = 0.0;   // kRejoin
-  double gd = 0.0;  // kRejoin
+  double sums[kMaxRowSums] = {};
 };
 
 // Adds up the stripes of rows [first, first + count), stripe by stripe.
-void AddStripes(const PassArgs& args, int64_t first, int64_t count, RowSums* rows) {
-  const Partition& p = args.partition;
-  const bool rejoin = args.mode == DeviationMode::kRejoin;
+void AddStripes(const Work& work, int64_t first, int64_t count, RowSums* rows) {
+  const Partition& p = work.args.partition;
   const int64_t plane = p.stripes * p.columns;
   for (int64_t stripe = 0; stripe < p.stripes; ++stripe) {
-    const double* slot = args.partials + stripe * p.columns + first * p.inner;
+    const double* slot = work.args.partials + stripe * p.columns + first * p.inner;
     for (int64_t row = 0; row < count; ++row) {
       for (int64_t i = 0; i < p.inner; ++i, ++slot) {
-        rows[row].c += slot[0];
-        if (!rejoin) continue;
-        rows[row].d += slot[plane];
-        rows[row].gd += slot[2 * plane];
+        rows[row].sums[0] += slot[0];
+        for (int64_t s = 1; s < work.row_sums; ++s) rows[row].sums[s] += slot[s * plane];
       }
     }
   }
 }
 
 // Adds up the pieces of a long row.
-RowSums AddPieces(const PassArgs& args, int64_t row) {
-  const Partition& p = args.partition;
-  const bool rejoin = args.mode == DeviationMode::kRejoin;
-  const int64_t sums = rejoin ? kRejoinSums : kPlainSums;
+RowSums AddPieces(const Work& work, int64_t row) {
+  const Partition& p = work.args.partition;
   RowSums total;
   for (int64_t piece = 0; piece < p.pieces; ++piece) {
-    const double* slot = args.partials + (row * p.pieces + piece) * sums;
-    total.c += slot[0];
-    if (!rejoin) continue;
-    total.d += slot[1];
-    total.gd += slot[2];
+    const double* slot = work.args.partials + (row * p.pieces + piece) * work.row_sums;
+    for (int64_t s = 0; s < work.row_sums; ++s) total.sums[s] += slot[s];
   }
   return total;
 }
 
-// n_t, the share of h and the largest norm of rows [first, last), at most kFinishColumns of them.
-void FinishRows(const PassArgs& args, int64_t first, int64_t last, double* max_norm, double* h) {
+// The numbers of rows [first, last), at most kFinishColumns of them, their share of the rule's total
+// and the largest of them.
+template <class RulePiece>
+void FinishRows(const Work& work, int64_t first, int64_t last, double* largest, double* total) {
+  const PassArgs& args = work.args;
+  const auto& rule = args.rule_scalars.As<typename RulePiece::Scalars>();
+  float* const norms = args.state[Slot::kNorms];
   RowSums rows[kFinishColumns];
   const int64_t count = last - first;
   if (args.partition.walk == Walk::kColumns) {
-    AddStripes(args, first, count, rows);
+    AddStripes(work, first, count, rows);
   } else {
-    for (int64_t row = 0; row < count; ++row) rows[row] = AddPieces(args, first + row);
+    for (int64_t row = 0; row < count; ++row) rows[row] = AddPieces(work, first + row);
   }
-  *max_norm = 0.0;
+  *largest = 0.0;
   for (int64_t row = 0; row < count; ++row) {
-    const float norm = static_cast<float>(rows[row].c + kNormEpsilon);
-    args.norms[first + row] = norm;
-    *max_norm = MaxNorm<double>(*max_norm, norm);
-    if (args.mode == DeviationMode::kRejoin) *h += rows[row].gd / (rows[row].d + kNormEpsilon);
+    norms[first + row] =
+        RulePiece::FinishRow(rule, args.mode, args.level, rows[row].sums, total);
+    *largest = MaxNorm<double>(*largest, norms[first + row]);
   }
 }
 
-// Norms where chunks did not finish them, then gamma_t.
-void UpdateGamma(Work* work, ThreadPool* pool, int threads) {
+// The rows' numbers where chunks did not finish them, then the tensor's.
+template <class RulePiece>
+void Finish(Work* work, ThreadPool* pool, int threads) {
   PassArgs& args = work->args;
   const Partition& p = args.partition;
-  double h = 0.0;
-  for (int64_t chunk = 0; chunk < p.chunks; ++chunk) h += args.chunk_h[chunk];
+  double total = 0.0;
+  for (int64_t chunk = 0; chunk < p.chunks; ++chunk) total += args.chunk_total[chunk];
   int64_t maxima = p.chunks;
   if (p.walk == Walk::kColumns || p.long_rows()) {
     const int64_t group_rows = FinishGroupRows(p);
     maxima = CeilDiv(p.rows, group_rows);
-    // chunk_h has been added up: its doubles now take the groups' shares.
+    // chunk_total has been added up: its doubles now take the groups' shares.
     pool->For(threads, maxima, [&](int64_t group) {
       const int64_t first = group * group_rows;
-      args.chunk_h[group] = 0.0;
-      FinishRows(args, first, AtMost(first + group_rows, p.rows), &args.chunk_max[group],
-                 &args.chunk_h[group]);
+      args.chunk_total[group] = 0.0;
+      FinishRows<RulePiece>(*work, first, AtMost(first + group_rows, p.rows),
+                            &args.chunk_max[group], &args.chunk_total[group]);
     });
-    for (int64_t group = 0; group < maxima; ++group) h += args.chunk_h[group];
+    for (int64_t group = 0; group < maxima; ++group) total += args.chunk_total[group];
   }
-  double max_norm = 0.0;
-  for (int64_t i = 0; i < maxima; ++i) {
-    max_norm = MaxNorm(max_norm, args.chunk_max[i]);
-  }
-  float* stored = work->constraint;
-  const Constraint previous = {stored[0], stored[1], stored[2], stored[3]};
-  const Constraint next = args.mode == DeviationMode::kFirst
-                              ? FirstConstraint()
-                              : UpdateConstraint(work->constraint_scalars, previous, h, max_norm);
-  stored[0] = next.gamma;
-  stored[1] = next.first_moment;
-  stored[2] = next.second_moment;
-  stored[3] = next.hyper_gradient;
-  args.gamma = next.gamma;
+  double largest = 0.0;
+  for (int64_t i = 0; i < maxima; ++i) largest = MaxNorm(largest, args.chunk_max[i]);
+  float* const constraint = args.state[Slot::kConstraint];
+  RulePiece::FinishTensor(args.rule_scalars.As<typename RulePiece::Scalars>(), args.mode, total,
+                          largest, constraint);
+  args.level = constraint[0];
 }
 
 // All passes over one variable, its chunks spread over `threads`.
 void RunVariable(const PassTable& passes, Work* work, ThreadPool* pool, int threads) {
   const PassArgs& args = work->args;
   const Partition& p = args.partition;
-  if (work->constraint == nullptr) {
+  if (!work->projects) {
     pool->For(threads, CeilDiv(p.size, kPlainChunkElements), [&](int64_t chunk) {
       const int64_t begin = chunk * kPlainChunkElements;
       passes.plain(args, begin, AtMost(begin + kPlainChunkElements, p.size));
@@ -205,7 +208,12 @@ void RunVariable(const PassTable& passes, Work* work, ThreadPool* pool, int thre
     return;
   }
   pool->For(threads, p.chunks, [&](int64_t chunk) { passes.deviate(args, chunk); });
-  UpdateGamma(work, pool, p.partials(kPlainSums) > kParallelFinish ? threads : 1);
+  VisitRule(args.rule, [&](auto rule_type) {
+    using RulePiece = PieceOf<decltype(rule_type)>;
+    if constexpr (RulePiece::kProjects) {
+      Finish<RulePiece>(work, pool, p.partials(1) > kParallelFinish ? threads : 1);
+    }
+  });
   pool->For(threads, p.chunks, [&](int64_t chunk) { passes.project(args, p.chunks - 1 - chunk); });
 }
 
@@ -254,13 +262,11 @@ StepResult RunStep(const StepOptions& options, const VariableStep* variables, in
   int64_t small_scratch = 0;
   for (int64_t i = 0; i < count; ++i) {
     if (variables[i].size() == 0) continue;
-    if (options.base == BaseUpdate::kProposal && variables[i].excluded) {
-      return {StepStatus::kUnsupported, i};
-    }
+    if (!IsCompiled(options, variables[i].excluded)) return {StepStatus::kUnsupported, i};
     const bool is_small = variables[i].size() <= kSmallVariable;
     Work work = Prepare(options, variables[i], elements >= kStreamElements);
-    if (work.constraint != nullptr) {
-      const int64_t doubles = LayScratch(&work.args, nullptr);
+    if (work.projects) {
+      const int64_t doubles = LayScratch(&work, nullptr);
       // Large variables come one after the other and share theirs, which then stays in cache.
       work.scratch = is_small ? small_scratch : 0;
       if (is_small) small_scratch += doubles;
@@ -269,8 +275,8 @@ StepResult RunStep(const StepOptions& options, const VariableStep* variables, in
     (is_small ? small : large).push_back(work);
   }
   std::unique_ptr<double[]> scratch(new double[static_cast<size_t>(large_scratch + small_scratch)]);
-  for (Work& work : large) LayScratch(&work.args, scratch.get());
-  for (Work& work : small) LayScratch(&work.args, scratch.get() + large_scratch + work.scratch);
+  for (Work& work : large) LayScratch(&work, scratch.get());
+  for (Work& work : small) LayScratch(&work, scratch.get() + large_scratch + work.scratch);
   std::unique_lock<std::mutex> lock(pool.Lock(), std::defer_lock);
   if (threads > 1) lock.lock();
   if (options.check_finite) {

@@ -5,7 +5,7 @@
 #ifndef TFJS_FTP_KERNELS_CPU_WALK_COLUMNS_H_
 #define TFJS_FTP_KERNELS_CPU_WALK_COLUMNS_H_
 
-#include "elements.h"
+#include "groups.h"
 
 namespace tfjs_ftp {
 namespace {
@@ -34,14 +34,15 @@ FTP_INLINE ColumnRange ChunkColumns(const Partition& p, int64_t chunk) {
   return range;
 }
 
-// Norms of the rows that columns [first, first + count) belong to, one a column: those of the state
+// Numbers of the rows that columns [first, first + count) belong to, one a column: those of the state
 // where a column is a row, else spread into `buffer`. What lies behind them up to a whole group can
 // be read and is cleared by keep(). Ratios are formed from norms at every line: two divisions are
 // hidden behind memory, two more arrays would push the sums out of the first-level cache.
 FTP_INLINE const float* ColumnNorms(const PassArgs& a, int64_t first, int64_t count,
                                     float* buffer) {
   const int64_t inner = a.partition.inner;
-  if (inner == 1) return a.norms + first;  // sections of a state are whole groups long
+  const float* const norms = a.state[Slot::kNorms];
+  if (inner == 1) return norms + first;  // slots of a state are whole groups long
   int64_t row = first / inner;
   int64_t left = (row + 1) * inner - first;
   for (int64_t j = 0; j < count; ++j) {
@@ -50,31 +51,28 @@ FTP_INLINE const float* ColumnNorms(const PassArgs& a, int64_t first, int64_t co
       left = inner;
     }
     --left;
-    buffer[j] = a.norms[row];
+    buffer[j] = norms[row];
   }
   for (int64_t j = count; j % kLanes != 0; ++j) buffer[j] = 1.0f;
   return buffer;
-}
-
-// ProjectRatio for 16 rows: min(1, x) gives x where x is NaN.
-FTP_INLINE FloatLanes ProjectRatios(const PassArgs& a, const FloatLanes& norm) {
-  return Min(FloatLanes(1.0f), FloatLanes(a.gamma) / norm);
 }
 
 FTP_INLINE void AddToColumn(double* sum, const FloatLanes& x) {
   StoreDoubles(sum, Accumulate(LoadDoubles(sum), x));
 }
 
-template <BaseUpdate kBase, DeviationMode kMode>
+template <class Base, class RulePiece, DeviationMode kMode>
 void DeviateColumns(const PassArgs& args, int64_t chunk) {
+  constexpr int kSums = RulePiece::template kRowSums<kMode>;
+  constexpr bool kTotals = RulePiece::template kTotals<kMode>;
   const PassArgs a = args;  // a copy that no store can alias
+  const typename Base::Scalars base = a.base_scalars.As<typename Base::Scalars>();
+  const typename RulePiece::Scalars rule = a.rule_scalars.As<typename RulePiece::Scalars>();
   const Partition& p = a.partition;
   const ColumnRange range = ChunkColumns(p, chunk);
-  constexpr bool kRejoin = kMode == DeviationMode::kRejoin;
-  constexpr int64_t kSums = kRejoin ? kRejoinSums : kPlainSums;
   float buffer[kColumnTile];
   double sums[kSums][kColumnTile];
-  DoubleLanes gd = ZeroDoubles();
+  DoubleLanes total = ZeroDoubles();
   for (int64_t first = range.first_column; first < range.last_column; first += kColumnTile) {
     const int64_t count =
         range.last_column - first < kColumnTile ? range.last_column - first : kColumnTile;
@@ -84,21 +82,15 @@ void DeviateColumns(const PassArgs& args, int64_t chunk) {
     }
     for (int64_t line = range.first_line; line < range.last_line; ++line) {
       const int64_t start = line * p.columns + first;
-      ForGroups(0, count, [&](auto group, int64_t j) FTP_LAMBDA_INLINE {
-        FloatLanes r(0.0f);
-        FloatLanes q(0.0f);
-        if (kMode == DeviationMode::kContinue) {
-          const FloatLanes norm = Load(norms + j);
-          r = ProjectRatios(a, norm);
-          q = FloatLanes(1.0f) / norm;
-        }
-        const GroupSums terms = DeviateGroup<kBase, kMode>(a, group, start + j, r, q);
-        AddToColumn(sums[0] + j, terms.c);
-        if (kMode == DeviationMode::kContinue) gd = Accumulate(gd, terms.gd);
-        if (kRejoin) {
-          AddToColumn(sums[kSums - 2] + j, terms.d);
-          AddToColumn(sums[kSums - 1] + j, terms.gd);
-        }
+      ForGroups(0, count, [&](auto group) FTP_LAMBDA_INLINE {
+        const int64_t j = group.index;
+        FloatLanes norm(1.0f);
+        if (kMode == DeviationMode::kContinue) norm = Load(norms + j);
+        const auto factors = RulePiece::At(rule, a.level, norm);
+        const auto terms =
+            DeviateGroup<Base, RulePiece, kMode>(a, base, group.At(start + j), factors);
+        for (int s = 0; s < kSums; ++s) AddToColumn(sums[s] + j, terms.row[s]);
+        if (kTotals) total = Accumulate(total, terms.total);
       });
     }
     for (int64_t s = 0; s < kSums; ++s) {
@@ -106,10 +98,11 @@ void DeviateColumns(const PassArgs& args, int64_t chunk) {
       for (int64_t j = 0; j < count; ++j) slot[j] = sums[s][j];
     }
   }
-  a.chunk_h[chunk] = kMode == DeviationMode::kContinue ? SumLanes(gd) : 0.0;
+  a.chunk_total[chunk] = kTotals ? SumLanes(total) : 0.0;
 }
 
-inline void ProjectColumns(const PassArgs& args, int64_t chunk) {
+template <class RulePiece>
+void ProjectColumns(const PassArgs& args, int64_t chunk) {
   const PassArgs a = args;
   const Partition& p = a.partition;
   const ColumnRange range = ChunkColumns(p, chunk);
@@ -120,12 +113,9 @@ inline void ProjectColumns(const PassArgs& args, int64_t chunk) {
     const float* norms = ColumnNorms(a, first, count, buffer);
     for (int64_t line = range.first_line; line < range.last_line; ++line) {
       const int64_t start = line * p.columns + first;
-      const float* anchor = a.anchor + start;
-      const float* deviation = a.deviation + start;
-      float* output = a.output + start;
-      WriteGroups(output, 0, count, a.stream, [&](auto group, int64_t j) FTP_LAMBDA_INLINE {
-        const FloatLanes ratio = ProjectRatios(a, group.load(norms + j));
-        return Project(group.load(anchor + j), ratio, group.load(deviation + j));
+      WriteGroups(a.output, start, start + count, a.stream, [&](auto group) FTP_LAMBDA_INLINE {
+        const FloatLanes norm = group.At(group.index - start).Load(norms);
+        return ProjectElements(group, a, RulePiece::Ratio(a.level, norm));
       });
     }
   }

@@ -16,11 +16,6 @@
 
 namespace tfjs_ftp {
 
-template <int kWidth>
-struct Pack {
-  float e[kWidth];
-};
-
 // How soon a value is used again.
 enum class Reuse {
   kSoon,   // stays in L2 if it can

@@ -23,7 +23,7 @@ DevicePartition PartitionOf(const StepOptions& options, const VariableStep& vari
 }
 
 int64_t SumsOf(const DevicePartition& p, DeviationMode mode) {
-  const int64_t planes = mode == DeviationMode::kRejoin ? kRejoinSums : kPlainSums;
+  const int64_t planes = mode == DeviationMode::kRejoin ? 3 : 1;
   return 2 * (p.chunks + p.groups) + planes * p.plane();
 }
 
@@ -50,21 +50,22 @@ struct CountScalars {
 VariableRecord MakeRecord(const StepOptions& options, const VariableStep& variable, int64_t index,
                           const CudaTuning& tuning, const CountScalars& scalars) {
   VariableRecord record = VariableRecord();
-  record.weights = variable.weights;
+  // Pass 1 of a proposal reads what was proposed.
+  record.weights = options.base == BaseUpdate::kProposal ? variable.proposal : variable.weights;
   record.gradient = variable.gradient;
   record.output = variable.output;
   const StateLayout layout = LayoutState(options, variable);
   const auto section = [&](int64_t offset) {
     return offset == kNoSection ? nullptr : variable.state + offset;
   };
-  record.anchor = section(layout.anchor);
-  record.deviation = section(layout.deviation);
-  record.m = section(layout.m);
-  record.v = section(layout.v);
-  record.vmax = section(layout.vmax);
-  record.momentum = section(layout.momentum);
-  record.norms = section(layout.norms);
-  record.constraint = section(layout.constraint);
+  record.anchor = section(layout[Slot::kAnchor]);
+  record.deviation = section(layout[Slot::kDeviation]);
+  record.m = section(layout[Slot::kM]);
+  record.v = section(layout[Slot::kV]);
+  record.vmax = section(layout[Slot::kVmax]);
+  record.momentum = section(layout[Slot::kMomentum]);
+  record.norms = section(layout[Slot::kNorms]);
+  record.constraint = section(layout[Slot::kConstraint]);
   record.bias1 = scalars.constraint.bias1;
   record.bias2 = scalars.constraint.bias2;
   record.step_size = scalars.adamw.step_size;
@@ -152,14 +153,17 @@ StepConstants MakeConstants(const StepOptions& options) {
   StepConstants constants;
   constants.adamw = MakeAdamW(options, 1);
   constants.sgd = MakeSgd(options);
-  constants.k = options.k;
-  constants.constraint_learning_rate = options.constraint_learning_rate;
-  constants.constraint_beta1 = options.constraint_beta1;
-  constants.constraint_beta2 = options.constraint_beta2;
-  constants.amsgrad = options.amsgrad;
-  constants.momentum_slot = options.momentum_slot;
-  constants.nesterov = options.nesterov;
-  constants.decays = options.weight_decay != 0.0 && options.base != BaseUpdate::kProposal;
+  const Ftp::Numbers ftp = ReadNumbers<Ftp::Numbers>(options.rule_numbers);
+  constants.k = ftp.k;
+  constants.constraint_learning_rate = ftp.learning_rate;
+  constants.constraint_beta1 = ftp.beta1;
+  constants.constraint_beta2 = ftp.beta2;
+  const bool adamw = options.base == BaseUpdate::kAdamW;
+  const bool sgd = options.base == BaseUpdate::kSgd;
+  constants.amsgrad = adamw && (options.base_flags & AdamW::kAmsgrad) != 0;
+  constants.momentum_slot = sgd && (options.base_flags & Sgd::kMomentum) != 0;
+  constants.nesterov = sgd && (options.base_flags & Sgd::kNesterov) != 0;
+  constants.decays = (adamw && constants.adamw.decay != 0.0f) || (sgd && constants.sgd.decay != 0.0f);
   return constants;
 }
 
@@ -172,7 +176,7 @@ TableShape MeasureTable(const StepOptions& options, const VariableStep* variable
   for (int64_t i = 0; i < count; ++i) {
     const VariableStep& variable = variables[i];
     if (variable.size() == 0) continue;
-    if (options.base == BaseUpdate::kProposal && variable.excluded) {
+    if (!IsCompiled(options, variable.excluded)) {
       shape.status = StepStatus::kUnsupported;
       shape.variable = i;
       return shape;

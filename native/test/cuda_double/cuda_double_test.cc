@@ -320,11 +320,7 @@ void TestFaults() {
 void TestStep() {
   CHECK(QueryCuda().available && QueryCuda().devices.size() == 1, "no device");
   CHECK(QueryCuda().devices[0].name == cuda_double::kDeviceName, "its name");
-  StepOptions options;
-  options.learning_rate = 1e-2;
-  options.beta1 = 0.9;
-  options.beta2 = 0.999;
-  options.epsilon = 1e-8;
+  StepOptions options = FtpOptions<tfjs_ftp::AdamW>(kAdamWNumbers);
   options.check_finite = true;
   for (const CudaVariant variant : {CudaVariant::kThreeLaunches, CudaVariant::kOneLaunch}) {
     CudaTuning tuning;

@@ -1,0 +1,81 @@
+// Groups of 16 elements, and loops over them. Compiled once per instruction set, see simd.h.
+#ifndef TFJS_FTP_KERNELS_CPU_GROUPS_H_
+#define TFJS_FTP_KERNELS_CPU_GROUPS_H_
+
+#include "../elements.h"
+#include "passes.h"
+#include "simd.h"
+
+namespace tfjs_ftp {
+namespace {
+
+// A whole group of 16 elements from `index` on.
+struct WholeGroup {
+  using T = FloatLanes;
+  int64_t index;
+  FTP_INLINE_MEMBER FloatLanes Load(const float* p) const { return tfjs_ftp::Load(p + index); }
+  FTP_INLINE_MEMBER FloatLanes LoadSoon(const float* p) const { return Load(p); }
+  FTP_INLINE_MEMBER void Store(float* p, const FloatLanes& x) const {
+    tfjs_ftp::Store(p + index, x);
+  }
+  FTP_INLINE_MEMBER void StoreSoon(float* p, const FloatLanes& x) const { Store(p, x); }
+  FTP_INLINE_MEMBER FloatLanes Keep(const FloatLanes& x) const { return x; }
+  FTP_INLINE_MEMBER WholeGroup At(int64_t i) const { return {i}; }
+};
+
+// The last group of a run, shorter than 16. Lanes behind `count` may hold anything in between (0/0
+// under epsilon 0) and are cleared by Keep() before they reach a sum.
+struct PartGroup {
+  using T = FloatLanes;
+  int64_t index;
+  int64_t count;
+  FTP_INLINE_MEMBER FloatLanes Load(const float* p) const { return LoadPart(p + index, count); }
+  FTP_INLINE_MEMBER FloatLanes LoadSoon(const float* p) const { return Load(p); }
+  FTP_INLINE_MEMBER void Store(float* p, const FloatLanes& x) const {
+    StorePart(p + index, x, count);
+  }
+  FTP_INLINE_MEMBER void StoreSoon(float* p, const FloatLanes& x) const { Store(p, x); }
+  FTP_INLINE_MEMBER FloatLanes Keep(const FloatLanes& x) const { return KeepPart(x, count); }
+  FTP_INLINE_MEMBER PartGroup At(int64_t i) const { return {i, count}; }
+};
+
+// Calls body(group) for the groups of [begin, end).
+template <class Body>
+FTP_INLINE void ForGroups(int64_t begin, int64_t end, const Body& body) {
+  int64_t i = begin;
+  for (; i + kLanes <= end; i += kLanes) body(WholeGroup{i});
+  if (i < end) body(PartGroup{i, end - i});
+}
+
+// Writes value(group) to `output` for the groups of [begin, end); past the caches if `stream`, where
+// the caller fences once it is done.
+template <class Value>
+FTP_INLINE void WriteGroups(float* output, int64_t begin, int64_t end, bool stream,
+                            const Value& value) {
+  int64_t i = begin;
+  if (stream) {
+    const int64_t head = AlignedHead(output + begin, end - begin);
+    if (head > 0) {
+      const PartGroup group{i, head};
+      group.Store(output, value(group));
+      i += head;
+    }
+    for (; i + kLanes <= end; i += kLanes) Stream(output + i, value(WholeGroup{i}));
+  }
+  ForGroups(i, end, [&](auto group) FTP_LAMBDA_INLINE { group.Store(output, value(group)); });
+}
+
+// Pass 1 of a group; lanes behind its end add nothing to the sums.
+template <class Base, class RulePiece, DeviationMode kMode, class Group, class Factors>
+FTP_INLINE auto DeviateGroup(const PassArgs& a, const typename Base::Scalars& base,
+                             const Group& group, const Factors& factors) {
+  auto terms = DeviateElements<Base, RulePiece, kMode>(group, a, base, factors);
+  for (auto& sum : terms.row) sum = group.Keep(sum);
+  if (RulePiece::template kTotals<kMode>) terms.total = group.Keep(terms.total);
+  return terms;
+}
+
+}  // namespace
+}  // namespace tfjs_ftp
+
+#endif  // TFJS_FTP_KERNELS_CPU_GROUPS_H_

@@ -1,0 +1,86 @@
+// The number types of the formulas: 16 lanes in the CPU kernels (cpu/simd.h), a pack of a few floats
+// that one CUDA thread holds, one float. All have the same operators with the same rounding: every
+// operation is performed as written and never fused (build with -ffp-contract=off, nvcc
+// --fmad=false), so that every device and every vector width gives the same bits per element.
+#ifndef TFJS_FTP_KERNELS_LANES_H_
+#define TFJS_FTP_KERNELS_LANES_H_
+
+#include <math.h>
+
+// FTP_INLINE and FTP_MEMBER on both devices, FTP_HOST_INLINE on the host alone. always_inline: no
+// out-of-line copy may be shared between translation units that are compiled for different
+// instruction sets.
+#if defined(__CUDACC__)
+#define FTP_INLINE static __host__ __device__ __forceinline__
+#define FTP_MEMBER __host__ __device__ __forceinline__
+#elif defined(_MSC_VER)
+#define FTP_INLINE static __forceinline
+#define FTP_MEMBER __forceinline
+#else
+#define FTP_INLINE static inline __attribute__((always_inline))
+#define FTP_MEMBER inline __attribute__((always_inline))
+#endif
+#if defined(_MSC_VER)
+#define FTP_HOST_INLINE static __forceinline
+#else
+#define FTP_HOST_INLINE static inline __attribute__((always_inline))
+#endif
+
+namespace tfjs_ftp {
+
+FTP_INLINE float Sqrt(float x) { return sqrtf(x); }
+FTP_INLINE float Abs(float x) { return fabsf(x); }
+// The second operand where either is NaN.
+FTP_INLINE float Max(float x, float y) { return x > y ? x : y; }
+FTP_INLINE float Min(float x, float y) { return x < y ? x : y; }
+// x < y ? a : b.
+FTP_INLINE float IfLess(float x, float y, float a, float b) { return x < y ? a : b; }
+
+// Neighbouring floats that one thread of a GPU holds.
+template <int kWidth>
+struct Pack {
+  float e[kWidth];
+  Pack() = default;
+  FTP_MEMBER explicit Pack(float x) {
+    for (int i = 0; i < kWidth; ++i) e[i] = x;
+  }
+};
+
+#define FTP_PACKWISE(name, expression)                                            \
+  template <int kWidth>                                                           \
+  FTP_INLINE Pack<kWidth> name(const Pack<kWidth>& x, const Pack<kWidth>& y) {    \
+    Pack<kWidth> out;                                                             \
+    for (int i = 0; i < kWidth; ++i) out.e[i] = expression;                       \
+    return out;                                                                   \
+  }
+FTP_PACKWISE(operator+, x.e[i] + y.e[i])
+FTP_PACKWISE(operator-, x.e[i] - y.e[i])
+FTP_PACKWISE(operator*, x.e[i] * y.e[i])
+FTP_PACKWISE(operator/, x.e[i] / y.e[i])
+FTP_PACKWISE(Max, Max(x.e[i], y.e[i]))
+FTP_PACKWISE(Min, Min(x.e[i], y.e[i]))
+#undef FTP_PACKWISE
+
+template <int kWidth>
+FTP_INLINE Pack<kWidth> Sqrt(const Pack<kWidth>& x) {
+  Pack<kWidth> out;
+  for (int i = 0; i < kWidth; ++i) out.e[i] = Sqrt(x.e[i]);
+  return out;
+}
+template <int kWidth>
+FTP_INLINE Pack<kWidth> Abs(const Pack<kWidth>& x) {
+  Pack<kWidth> out;
+  for (int i = 0; i < kWidth; ++i) out.e[i] = Abs(x.e[i]);
+  return out;
+}
+template <int kWidth>
+FTP_INLINE Pack<kWidth> IfLess(const Pack<kWidth>& x, const Pack<kWidth>& y, const Pack<kWidth>& a,
+                               const Pack<kWidth>& b) {
+  Pack<kWidth> out;
+  for (int i = 0; i < kWidth; ++i) out.e[i] = IfLess(x.e[i], y.e[i], a.e[i], b.e[i]);
+  return out;
+}
+
+}  // namespace tfjs_ftp
+
+#endif  // TFJS_FTP_KERNELS_LANES_H_
