@@ -1,6 +1,7 @@
 // State slabs: where their parts lie, and the memory under them.
-#include "../kernels/cpu/huge_pages.h"
 #include "../kernels/state.h"
+
+#include "../kernels/cpu/huge_pages.h"
 #include "errors.h"
 #include "exports.h"
 

@@ -1,5 +1,6 @@
 // The step on host memory.
 #include "../kernels/step.h"
+
 #include "errors.h"
 #include "exports.h"
 #include "float_array.h"

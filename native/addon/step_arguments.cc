@@ -68,8 +68,8 @@ bool ReadStepArguments(const Napi::CallbackInfo& info, size_t first, const char*
     variable.output = at(3, variable.size());
     if (proposed) variable.proposal = at(4, variable.size());
     const bool lacks_proposal = proposed && variable.proposal == nullptr;
-    if (lacks_proposal || variable.state == nullptr || variable.weights == nullptr || variable.gradient == nullptr ||
-        variable.output == nullptr) {
+    if (lacks_proposal || variable.state == nullptr || variable.weights == nullptr ||
+        variable.gradient == nullptr || variable.output == nullptr) {
       return refuse(name + "state, weights, gradient, output and proposal must be " + arrays +
                     " as long as the plan says");
     }

@@ -26,11 +26,12 @@ struct Optimizer {
 // By the names that --optimizer takes.
 inline std::vector<Optimizer> KnownOptimizers() {
   return {
-      {"ftp-adamw", AdamWOptions(), false, 36},               // G C m v A -> C m v W
-      {"ftp-adamw-amsgrad", AdamWOptions(0.0, AdamW::kAmsgrad), false, 44},              // and vmax, read and written
-      {"ftp-adamw-decay", AdamWOptions(0.01), false, 40},                  // and W, read
+      {"ftp-adamw", AdamWOptions(), false, 36},  // G C m v A -> C m v W
+      {"ftp-adamw-amsgrad", AdamWOptions(0.0, AdamW::kAmsgrad), false,
+       44},                                                   // and vmax, read and written
+      {"ftp-adamw-decay", AdamWOptions(0.01), false, 40},     // and W, read
       {"ftp-sgd-momentum", SgdMomentumOptions(), false, 28},  // G C b A -> C b W
-      {"projection", FtpOptions<Proposal>({}), false, 24},                  // G C W A -> C W
+      {"projection", FtpOptions<Proposal>({}), false, 24},    // G C W A -> C W
       {"adamw", AdamWOptions(), true, 28},                    // W G m v -> m v W
   };
 }

@@ -12,8 +12,8 @@
 
 namespace tfjs_ftp {
 
-// Pass 1 of a rule that projects: base update, C_t, and the terms of the rule's sums. `factors` are of
-// step t - 1 and looked at under kContinue only.
+// Pass 1 of a rule that projects: base update, C_t, and the terms of the rule's sums. `factors` are
+// of step t - 1 and looked at under kContinue only.
 template <class Base, class RulePiece, DeviationMode kMode, class Io, class Args, class Factors>
 FTP_INLINE auto DeviateElements(const Io& io, const Args& a, const typename Base::Scalars& base,
                                 const Factors& factors) {

@@ -1,6 +1,6 @@
-// The number types of the formulas: 16 lanes in the CPU kernels (cpu/simd.h), a pack of a few floats
-// that one CUDA thread holds, one float. All have the same operators with the same rounding: every
-// operation is performed as written and never fused (build with -ffp-contract=off, nvcc
+// The number types of the formulas: 16 lanes in the CPU kernels (cpu/simd.h), a pack of a few
+// floats that one CUDA thread holds, one float. All have the same operators with the same rounding:
+// every operation is performed as written and never fused (build with -ffp-contract=off, nvcc
 // --fmad=false), so that every device and every vector width gives the same bits per element.
 #ifndef TFJS_FTP_KERNELS_LANES_H_
 #define TFJS_FTP_KERNELS_LANES_H_
@@ -46,12 +46,12 @@ struct Pack {
   }
 };
 
-#define FTP_PACKWISE(name, expression)                                            \
-  template <int kWidth>                                                           \
-  FTP_INLINE Pack<kWidth> name(const Pack<kWidth>& x, const Pack<kWidth>& y) {    \
-    Pack<kWidth> out;                                                             \
-    for (int i = 0; i < kWidth; ++i) out.e[i] = expression;                       \
-    return out;                                                                   \
+#define FTP_PACKWISE(name, expression)                                         \
+  template <int kWidth>                                                        \
+  FTP_INLINE Pack<kWidth> name(const Pack<kWidth>& x, const Pack<kWidth>& y) { \
+    Pack<kWidth> out;                                                          \
+    for (int i = 0; i < kWidth; ++i) out.e[i] = expression;                    \
+    return out;                                                                \
   }
 FTP_PACKWISE(operator+, x.e[i] + y.e[i])
 FTP_PACKWISE(operator-, x.e[i] - y.e[i])

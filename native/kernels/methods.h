@@ -5,10 +5,14 @@
 #include <type_traits>
 
 #include "methods/adamw.h"
+#include "methods/digrap.h"
+#include "methods/fixed_radius.h"
 #include "methods/ftp.h"
+#include "methods/l2_sp.h"
 #include "methods/none.h"
 #include "methods/proposal.h"
 #include "methods/sgd.h"
+#include "methods/spd.h"
 
 namespace tfjs_ftp {
 
@@ -47,9 +51,20 @@ FTP_HOST_INLINE bool VisitRule(Rule code, const Visit& visit) {
     case Rule::kFtp:
       visit(Type<Ftp>());
       return true;
-    default:
-      return false;
+    case Rule::kFixedRadius:
+      visit(Type<FixedRadius>());
+      return true;
+    case Rule::kSpd:
+      visit(Type<Spd>());
+      return true;
+    case Rule::kL2Sp:
+      visit(Type<L2Sp>());
+      return true;
+    case Rule::kDigrap:
+      visit(Type<Digrap>());
+      return true;
   }
+  return false;
 }
 
 // A rule that takes one pass changes what its base update sees, which a proposal does not show.
@@ -82,21 +97,18 @@ inline bool IsCompiled(const StepOptions& options, bool excluded) {
 
 inline SlotSet MethodSlots(const StepOptions& options, bool excluded) {
   SlotSet slots = 0;
-  VisitBase(options.base, [&](auto base) {
-    slots |= PieceOf<decltype(base)>::SlotsOf(options.base_flags);
-  });
-  VisitRule(RuleOf(options, excluded), [&](auto rule) {
-    slots |= PieceOf<decltype(rule)>::SlotsOf(options.rule_flags);
-  });
+  VisitBase(options.base,
+            [&](auto base) { slots |= PieceOf<decltype(base)>::SlotsOf(options.base_flags); });
+  VisitRule(RuleOf(options, excluded),
+            [&](auto rule) { slots |= PieceOf<decltype(rule)>::SlotsOf(options.rule_flags); });
   return slots;
 }
 
 // Whether the rule takes the whole tensor as one row.
 inline bool RuleIsWhole(const StepOptions& options) {
   bool whole = false;
-  VisitRule(options.rule, [&](auto rule) {
-    whole = PieceOf<decltype(rule)>::IsWhole(options.rule_flags);
-  });
+  VisitRule(options.rule,
+            [&](auto rule) { whole = PieceOf<decltype(rule)>::IsWhole(options.rule_flags); });
   return whole;
 }
 

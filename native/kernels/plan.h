@@ -3,10 +3,10 @@
 // integers it stays in host memory: per-step numbers as attributes would leak a cached kernel per
 // step, as a float tensor they would stall a GPU.
 //
-// Header: magic, base, rule, base flags, rule flags, step flags, number of variables, threads, count
-// of the base's numbers, count of the rule's numbers; then these numbers as float64 (low word first).
-// Then 16 words per variable: flags, 0, outer, rows, inner (int64, low word first), t, n, and as
-// float64 the variable's own factors on learning rate, weight decay and the rule's number.
+// Header: magic, base, rule, base flags, rule flags, step flags, number of variables, threads,
+// count of the base's numbers, count of the rule's numbers; then these numbers as float64 (low word
+// first). Then 16 words per variable: flags, 0, outer, rows, inner (int64, low word first), t, n,
+// and as float64 the variable's own factors on learning rate, weight decay and the rule's number.
 // src/backends/plan.ts writes it; the pieces' headers in methods/ say what their numbers are.
 #ifndef TFJS_FTP_KERNELS_PLAN_H_
 #define TFJS_FTP_KERNELS_PLAN_H_
@@ -56,10 +56,8 @@ inline const char* DecodePlanHeader(const int32_t* plan, int64_t words, StepOpti
   options->threads = plan[7];
   int base_numbers = -1;
   int rule_numbers = -1;
-  VisitBase(options->base,
-            [&](auto base) { base_numbers = PieceOf<decltype(base)>::kNumbers; });
-  VisitRule(options->rule,
-            [&](auto rule) { rule_numbers = PieceOf<decltype(rule)>::kNumbers; });
+  VisitBase(options->base, [&](auto base) { base_numbers = PieceOf<decltype(base)>::kNumbers; });
+  VisitRule(options->rule, [&](auto rule) { rule_numbers = PieceOf<decltype(rule)>::kNumbers; });
   if (base_numbers < 0) return "unknown base update";
   if (rule_numbers < 0) return "unknown rule";
   if (plan[8] != base_numbers) return "another number of numbers than the base update has";
@@ -78,8 +76,8 @@ inline const char* DecodePlanHeader(const int32_t* plan, int64_t words, StepOpti
   return nullptr;
 }
 
-// Decodes variable i: sizes, steps, flags and factors, not its pointers. Returns nullptr, or what is
-// wrong.
+// Decodes variable i: sizes, steps, flags and factors, not its pointers. Returns nullptr, or what
+// is wrong.
 inline const char* DecodePlanVariable(const int32_t* plan, int64_t i, VariableStep* variable) {
   const int32_t* words = plan + PlanVariablesAt(plan) + kPlanVariableWords * i;
   variable->excluded = (words[0] & kPlanExcluded) != 0;

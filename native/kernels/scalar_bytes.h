@@ -1,5 +1,5 @@
-// The scalars of any piece, as bytes: what a record of a variable carries for a pass whose method is
-// known only where it runs.
+// The scalars of any piece, as bytes: what a record of a variable carries for a pass whose method
+// is known only where it runs.
 #ifndef TFJS_FTP_KERNELS_SCALAR_BYTES_H_
 #define TFJS_FTP_KERNELS_SCALAR_BYTES_H_
 

@@ -9,8 +9,8 @@
 
 namespace tfjs_ftp {
 
-// A method is a base update, which proposes a step, and a rule, which holds it (methods/). The codes
-// are those of the plan.
+// A method is a base update, which proposes a step, and a rule, which holds it (methods/). The
+// codes are those of the plan.
 enum class BaseUpdate : int32_t {
   kAdamW = 0,
   kSgd = 1,
@@ -104,7 +104,8 @@ inline const char* StatusText(StepStatus status) {
     case StepStatus::kUnsupported:
       break;
   }
-  return "this base update and rule are not compiled as a pair, or the step has more than 2^31 chunks";
+  return "this base update and rule are not compiled as a pair, or the step has more than 2^31 "
+         "chunks";
 }
 
 struct StepResult {
@@ -112,12 +113,12 @@ struct StepResult {
   int64_t variable = -1;  // index of the variable the status speaks of
 };
 
-// One fused step over `count` variables on the CPU. Writes state and outputs, or, when the status is
-// not kOk, nothing at all. Bytes moved per float32 parameter of a projected variable under AdamW: 40
-// (pass 1 reads G, C, m, v and writes C, m, v; pass 2 reads A, C, writes W), 4 less where pass 2
-// finds C in cache, 4 more with decay; 28 under a rule that needs no anchor. Sums are partitioned by
-// shape alone: the same inputs give the same bits for any thread count and instruction set.
-// Subnormal numbers count as 0.
+// One fused step over `count` variables on the CPU. Writes state and outputs, or, when the status
+// is not kOk, nothing at all. Bytes moved per float32 parameter of a projected variable under
+// AdamW: 40 (pass 1 reads G, C, m, v and writes C, m, v; pass 2 reads A, C, writes W), 4 less where
+// pass 2 finds C in cache, 4 more with decay; 28 under a rule that needs no anchor. Sums are
+// partitioned by shape alone: the same inputs give the same bits for any thread count and
+// instruction set. Subnormal numbers count as 0.
 StepResult CpuStep(const StepOptions& options, const VariableStep* variables, int64_t count);
 
 // Instruction set the CPU kernels run with: "avx512", "avx2", "sse2", "neon" or "scalar".

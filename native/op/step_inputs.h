@@ -19,8 +19,8 @@ struct StepInputs {
 // failure the op context has failed and false is returned; nothing has been written.
 bool ReadStepInputs(OpContext* op, TF_OpKernelContext* context, StepInputs* inputs);
 
-// Fails the op where the step has failed. src/backends/op.ts recognises the message of a gradient that
-// is not finite.
+// Fails the op where the step has failed. src/backends/op.ts recognises the message of a gradient
+// that is not finite.
 void FailStep(OpContext* op, const StepResult& result);
 
 }  // namespace tfjs_ftp

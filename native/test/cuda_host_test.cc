@@ -142,7 +142,7 @@ constexpr int kShare = 1;
 void TestOracle() {
   int number = 0;
   for (const Shape& shape : SmallShapes()) {
-    for (int variant = 0; variant < kVariants; ++variant, ++number) {
+    for (int variant = 0; variant < kFtpVariants; ++variant, ++number) {
       if (number % kShare != 0) continue;
       Emulation emulation;
       emulation.tuning.chunk_elements = number % 3 == 0 ? 16384 : 1024;

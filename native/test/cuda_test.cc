@@ -116,7 +116,7 @@ constexpr CudaVariant kBoth[] = {CudaVariant::kThreeLaunches, CudaVariant::kOneL
 
 void TestOracle() {
   for (const Shape& shape : Shapes()) {
-    for (int variant = 0; variant < kVariants; ++variant) {
+    for (int variant = 0; variant < kFtpVariants; ++variant) {
       for (const CudaVariant launches : kBoth) {
         CudaTuning tuning;
         tuning.variant = launches;
@@ -285,8 +285,8 @@ void TestHuge() {
   tiles([&](int64_t at, int64_t count) {
     const size_t bytes = static_cast<size_t>(count) * sizeof(float);
     CUDA_OK(cudaMemcpy(weights.get() + at, tile_w.data(), bytes, cudaMemcpyHostToDevice));
-    CUDA_OK(
-        cudaMemcpy(state.get() + layout[Slot::kAnchor] + at, tile_a.data(), bytes, cudaMemcpyHostToDevice));
+    CUDA_OK(cudaMemcpy(state.get() + layout[Slot::kAnchor] + at, tile_a.data(), bytes,
+                       cudaMemcpyHostToDevice));
   });
   for (const CudaVariant launches : kBoth) {
     CudaTuning tuning;

@@ -159,8 +159,15 @@ struct Many {
   static std::vector<VariableStep> List(float* weights, float* gradients, float* states) {
     std::vector<VariableStep> list;
     for (int64_t i = 0; i < kCount; ++i) {
-      list.push_back({weights + i, gradients + i, states + i * kStateFloats, weights + i, 1, 1, 1,
-                      true, true, 1, 1});
+      VariableStep step;
+      step.output = weights + i;
+      step.weights = step.output;
+      step.gradient = gradients + i;
+      step.state = states + i * kStateFloats;
+      step.outer = step.rows = step.inner = 1;
+      step.excluded = step.from_weights = true;
+      step.t = step.n = 1;
+      list.push_back(step);
     }
     return list;
   }

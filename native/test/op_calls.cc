@@ -34,7 +34,8 @@ std::vector<int32_t> EncodePlan(const StepOptions& o, const std::vector<Variable
   append(o.base_numbers, static_cast<size_t>(base_numbers) * sizeof(double));
   append(o.rule_numbers, static_cast<size_t>(rule_numbers) * sizeof(double));
   for (const VariableStep& x : variables) {
-    const int32_t flags = (x.excluded ? kPlanExcluded : 0) | (x.from_weights ? kPlanFromWeights : 0);
+    const int32_t flags =
+        (x.excluded ? kPlanExcluded : 0) | (x.from_weights ? kPlanFromWeights : 0);
     const int32_t front[] = {flags, 0};
     const int64_t extents[] = {x.outer, x.rows, x.inner};
     const int32_t steps[] = {x.t, x.n};

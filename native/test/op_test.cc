@@ -102,9 +102,9 @@ void TestCpuOps() {
         CHECK(allocated.ok(), "%s", allocated.message.c_str());
         const TensorRef state = allocated.outputs[0];
         CHECK(CallWrite("CPU", state, Floats(x->state), 0).ok(), "write");
-        const Result result = CallStep("CPU", EncodePlan(run.options, {step}), {state},
-                                       {Floats(x->weights)}, {Floats(x->gradient)},
-                                       ProposalsOf(*x));
+        const Result result =
+            CallStep("CPU", EncodePlan(run.options, {step}), {state}, {Floats(x->weights)},
+                     {Floats(x->gradient)}, ProposalsOf(*x));
         CHECK(result.ok(), "%s: %s", run.name.c_str(), result.message.c_str());
         if (!result.ok()) return;
         x->output = Values(result.outputs[0]);

@@ -14,12 +14,16 @@ struct OracleVariable {
   int64_t outer, rows, inner;
   bool excluded = false;
   std::vector<double> weights, anchor, deviation, m, v, vmax, momentum, norms;
+  // The rule's numbers of the tensor: FTP's gamma, DiGraP's omega, the radius, SPD's strength.
   double gamma = 0, gamma_m = 0, gamma_v = 0, hyper_gradient = 0;
 
   OracleVariable(int64_t outer, int64_t rows, int64_t inner, bool excluded,
                  const std::vector<float>& weights, const std::vector<float>& anchor);
   int64_t size() const { return outer * rows * inner; }
-  int64_t row_of(int64_t i) const { return i / inner % rows; }
+  // Its row among those that the rule has a number for: one where it takes the tensor as a whole.
+  size_t row_of(int64_t i) const {
+    return norms.size() == 1 ? 0 : static_cast<size_t>(i / inner % rows);
+  }
 };
 
 // One step with the gradient `g`; t and n as in VariableStep. `proposal`: what another optimizer

@@ -98,8 +98,8 @@ bool Falls(int64_t* countdown) { return *countdown > 0 && --*countdown == 0; }
 // "states" of "states: N * float".
 std::string NameOf(const std::string& spec) { return spec.substr(0, spec.find(':')); }
 
-// For each tensor of a list of arguments, whether it is to be in host memory. A list is of `n` tensors,
-// or of `m` where its length has the name M.
+// For each tensor of a list of arguments, whether it is to be in host memory. A list is of `n`
+// tensors, or of `m` where its length has the name M.
 std::vector<bool> OnHost(const std::vector<std::string>& specs, const TF_KernelBuilder& kernel,
                          int n, int m) {
   std::vector<bool> on_host;

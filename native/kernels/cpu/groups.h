@@ -47,8 +47,8 @@ FTP_INLINE void ForGroups(int64_t begin, int64_t end, const Body& body) {
   if (i < end) body(PartGroup{i, end - i});
 }
 
-// Writes value(group) to `output` for the groups of [begin, end); past the caches if `stream`, where
-// the caller fences once it is done.
+// Writes value(group) to `output` for the groups of [begin, end); past the caches if `stream`,
+// where the caller fences once it is done.
 template <class Value>
 FTP_INLINE void WriteGroups(float* output, int64_t begin, int64_t end, bool stream,
                             const Value& value) {

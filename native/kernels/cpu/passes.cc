@@ -11,11 +11,13 @@ namespace tfjs_ftp {
 namespace {
 
 template <class Base, class RulePiece, DeviationMode kMode>
-void DeviateWalk(const PassArgs& args, int64_t chunk) {
-  if (args.partition.walk == Walk::kRows) {
-    DeviateRows<Base, RulePiece, kMode>(args, chunk);
-  } else {
-    DeviateColumns<Base, RulePiece, kMode>(args, chunk);
+void DeviateIn(const PassArgs& args, int64_t chunk) {
+  if constexpr (RulePiece::template kHasMode<kMode>) {
+    if (args.partition.walk == Walk::kRows) {
+      DeviateRows<Base, RulePiece, kMode>(args, chunk);
+    } else {
+      DeviateColumns<Base, RulePiece, kMode>(args, chunk);
+    }
   }
 }
 
@@ -26,11 +28,11 @@ void Deviate(const PassArgs& args, int64_t chunk) {
     if constexpr (RulePiece::kProjects) {
       switch (args.mode) {
         case DeviationMode::kFirst:
-          return DeviateWalk<Base, RulePiece, DeviationMode::kFirst>(args, chunk);
+          return DeviateIn<Base, RulePiece, DeviationMode::kFirst>(args, chunk);
         case DeviationMode::kContinue:
-          return DeviateWalk<Base, RulePiece, DeviationMode::kContinue>(args, chunk);
+          return DeviateIn<Base, RulePiece, DeviationMode::kContinue>(args, chunk);
         case DeviationMode::kRejoin:
-          return DeviateWalk<Base, RulePiece, DeviationMode::kRejoin>(args, chunk);
+          return DeviateIn<Base, RulePiece, DeviationMode::kRejoin>(args, chunk);
       }
     }
   });
@@ -68,7 +70,17 @@ void Plain(const PassArgs& args, int64_t begin, int64_t end) {
   });
 }
 
-void Gather(const PassArgs& args, int64_t begin, int64_t end, double* sums) {
+// Whether a sum of x - x, which is 0 for finite x and NaN for NaN and infinities, has stayed 0.
+FTP_INLINE bool IsZero(const FloatLanes& sum) {
+  float lanes[kLanes];
+  Store(lanes, sum);
+  float total = 0.0f;
+  for (int64_t i = 0; i < kLanes; ++i) total = total + lanes[i];
+  return total == 0.0f;
+}
+
+bool Gather(const PassArgs& args, int64_t begin, int64_t end, double* sums) {
+  bool finite = true;
   VisitRule(args.rule, [&](auto rule_type) {
     using RulePiece = PieceOf<decltype(rule_type)>;
     constexpr int kSums = RulePiece::kGatherSums;
@@ -76,29 +88,29 @@ void Gather(const PassArgs& args, int64_t begin, int64_t end, double* sums) {
       const PassArgs a = args;
       DoubleLanes total[kSums];
       for (DoubleLanes& sum : total) sum = ZeroDoubles();
+      FloatLanes check(0.0f);
       ForGroups(begin, end, [&](auto group) FTP_LAMBDA_INLINE {
+        const FloatLanes g = group.Load(a.gradient);
+        check = check + (g - g);
         const auto terms = RulePiece::Gather(group, a);
         for (int s = 0; s < kSums; ++s) {
           total[s] = Accumulate(total[s], group.Keep(terms.sum[s]));
         }
       });
       for (int s = 0; s < kSums; ++s) sums[s] = SumLanes(total[s]);
+      finite = IsZero(check);
     }
   });
+  return finite;
 }
 
-// x - x is 0 for finite x and NaN for NaN and infinities; NaN stays through the sum.
 bool AllFinite(const float* x, int64_t count) {
   FloatLanes sum(0.0f);
   ForGroups(0, count, [&](auto group) FTP_LAMBDA_INLINE {
     const FloatLanes lanes = group.Load(x);
     sum = sum + (lanes - lanes);
   });
-  float lanes[kLanes];
-  Store(lanes, sum);
-  float total = 0.0f;
-  for (int64_t i = 0; i < kLanes; ++i) total = total + lanes[i];
-  return total == 0.0f;
+  return IsZero(sum);
 }
 
 }  // namespace
@@ -107,8 +119,8 @@ bool AllFinite(const float* x, int64_t count) {
 #define FTP_STRING(x) FTP_STRING_(x)
 
 const PassTable& FTP_PASSES() {
-  static const PassTable table = {FTP_STRING(FTP_SIMD_NAME), Deviate, ProjectChunk, Plain, Gather,
-                                  AllFinite};
+  static const PassTable table = {
+      FTP_STRING(FTP_SIMD_NAME), Deviate, ProjectChunk, Plain, Gather, AllFinite};
   return table;
 }
 

@@ -41,8 +41,9 @@ struct PassTable {
   void (*project)(const PassArgs& args, int64_t chunk);
   // The one pass of a rule that does not project over elements [begin, end).
   void (*plain)(const PassArgs& args, int64_t begin, int64_t end);
-  // The sums over elements [begin, end) that a rule takes before anything is written.
-  void (*gather)(const PassArgs& args, int64_t begin, int64_t end, double* sums);
+  // The sums over elements [begin, end) that a rule takes before anything is written. Returns
+  // whether their gradients are finite: one read of the gradient serves both.
+  bool (*gather)(const PassArgs& args, int64_t begin, int64_t end, double* sums);
   // Whether all of x[0 .. count) are finite.
   bool (*all_finite)(const float* x, int64_t count);
 };

@@ -1,9 +1,11 @@
 // The fused step on the CPU: which passes run over which chunks of which variable, and what is
 // done between them. The loops themselves are in passes.cc.
 //
-// A rule that projects takes two passes. A large variable is shared by all threads: pass 1, the rule's
-// numbers, pass 2, with its chunks in reverse so that the deviations written last are read back from
-// cache. Small variables are handled whole by one thread, many at a time.
+// A rule that projects takes two passes. A large variable is shared by all threads: pass 1, the
+// rule's numbers, pass 2, with its chunks in reverse so that the deviations written last are read
+// back from cache. Small variables are handled whole by one thread, many at a time.
+#include "../step.h"
+
 #include <atomic>
 #include <cstring>
 #include <limits>
@@ -15,7 +17,6 @@
 #include "../methods.h"
 #include "../partition.h"
 #include "../state.h"
-#include "../step.h"
 #include "dispatch.h"
 #include "float_mode.h"
 #include "passes.h"
@@ -43,16 +44,19 @@ constexpr int kMaxGatherSums = 3;
 // A variable prepared for its passes.
 struct Work {
   PassArgs args;
+  int64_t variable = 0;  // index in the caller's list
   bool projects = false;
-  int64_t row_sums = 0;  // partial sums per column or piece
-  int64_t scratch = 0;   // offset of its doubles among those of its list
+  int64_t row_sums = 0;     // partial sums per column or piece
+  int64_t gather_sums = 0;  // sums that the rule takes before anything is written
+  int64_t scratch = 0;      // offset of its doubles among those of its list
+  double* gathered = nullptr;
 };
 
 // Rows whose partial sums one call of FinishRows adds up.
 int64_t FinishGroupRows(const Partition& p) { return AtLeast(kFinishColumns / p.inner, 1); }
 
-// The scratch of a variable: partial sums, then chunk_total and chunk_max, which also serve groups of
-// finished rows. Points the work's arguments into it where there is one; returns its length in
+// The scratch of a variable: partial sums, then chunk_total and chunk_max, which also serve groups
+// of finished rows. Points the work's arguments into it where there is one; returns its length in
 // doubles.
 int64_t LayScratch(Work* work, double* scratch) {
   PassArgs* args = &work->args;
@@ -107,6 +111,8 @@ Work Prepare(const StepOptions& options, const VariableStep& variable, bool stre
       work.projects = true;
       work.row_sums = RowSumsOf<RulePiece>(args.mode);
     }
+    static_assert(RulePiece::kGatherSums <= kMaxGatherSums, "kMaxGatherSums");
+    work.gather_sums = RulePiece::kGatherSums;
   });
   const bool whole = work.projects && RuleIsWhole(options);
   args.partition = whole ? MakePartition(1, 1, variable.size())
@@ -146,8 +152,8 @@ RowSums AddPieces(const Work& work, int64_t row) {
   return total;
 }
 
-// The numbers of rows [first, last), at most kFinishColumns of them, their share of the rule's total
-// and the largest of them.
+// The numbers of rows [first, last), at most kFinishColumns of them, their share of the rule's
+// total and the largest of them.
 template <class RulePiece>
 void FinishRows(const Work& work, int64_t first, int64_t last, double* largest, double* total) {
   const PassArgs& args = work.args;
@@ -162,8 +168,7 @@ void FinishRows(const Work& work, int64_t first, int64_t last, double* largest, 
   }
   *largest = 0.0;
   for (int64_t row = 0; row < count; ++row) {
-    norms[first + row] =
-        RulePiece::FinishRow(rule, args.mode, args.level, rows[row].sums, total);
+    norms[first + row] = RulePiece::FinishRow(rule, args.mode, args.level, rows[row].sums, total);
     *largest = MaxNorm<double>(*largest, norms[first + row]);
   }
 }
@@ -196,11 +201,66 @@ void Finish(Work* work, ThreadPool* pool, int threads) {
   args.level = constraint[0];
 }
 
+// Looks at the gradients before anything is written: takes the sums that a rule gathers and, with
+// `check`, finds the first variable with a NaN or an infinity. Returns its index, or -1.
+int64_t LookAtGradients(const PassTable& passes, const std::vector<Work*>& works, bool check,
+                        ThreadPool* pool, int threads) {
+  struct Piece {
+    Work* work;
+    int64_t begin;
+    int64_t chunk;
+  };
+  std::vector<Piece> pieces;
+  for (Work* work : works) {
+    if (!check && work->gather_sums == 0) continue;
+    const int64_t chunks = CeilDiv(work->args.partition.size, kPlainChunkElements);
+    for (int64_t chunk = 0; chunk < chunks; ++chunk) {
+      pieces.push_back({work, chunk * kPlainChunkElements, chunk});
+    }
+  }
+  std::atomic<int64_t> found{std::numeric_limits<int64_t>::max()};
+  pool->For(threads, static_cast<int64_t>(pieces.size()), [&](int64_t i) {
+    const Piece& piece = pieces[static_cast<size_t>(i)];
+    const PassArgs& args = piece.work->args;
+    const int64_t end = AtMost(piece.begin + kPlainChunkElements, args.partition.size);
+    const int64_t sums = piece.work->gather_sums;
+    const bool finite =
+        sums > 0 ? passes.gather(args, piece.begin, end, piece.work->gathered + piece.chunk * sums)
+                 : passes.all_finite(args.gradient + piece.begin, end - piece.begin);
+    if (finite || !check) return;
+    const int64_t variable = piece.work->variable;
+    int64_t least = found.load();
+    while (variable < least && !found.compare_exchange_weak(least, variable)) {
+    }
+  });
+  const int64_t index = found.load();
+  return index == std::numeric_limits<int64_t>::max() ? -1 : index;
+}
+
+// What a rule that gathers makes of its sums, chunk after chunk added up.
+template <class RulePiece>
+void FinishGathering(Work* work) {
+  double sums[kMaxGatherSums] = {};
+  const int64_t chunks = CeilDiv(work->args.partition.size, kPlainChunkElements);
+  for (int64_t chunk = 0; chunk < chunks; ++chunk) {
+    for (int64_t s = 0; s < work->gather_sums; ++s) {
+      sums[s] += work->gathered[chunk * work->gather_sums + s];
+    }
+  }
+  PassArgs& args = work->args;
+  args.level = RulePiece::FinishGather(args.rule_scalars.As<typename RulePiece::Scalars>(), sums,
+                                       args.state[Slot::kConstraint], args.state[Slot::kNorms]);
+}
+
 // All passes over one variable, its chunks spread over `threads`.
 void RunVariable(const PassTable& passes, Work* work, ThreadPool* pool, int threads) {
   const PassArgs& args = work->args;
   const Partition& p = args.partition;
   if (!work->projects) {
+    VisitRule(args.rule, [&](auto rule_type) {
+      using RulePiece = PieceOf<decltype(rule_type)>;
+      if constexpr (RulePiece::kGatherSums > 0) FinishGathering<RulePiece>(work);
+    });
     pool->For(threads, CeilDiv(p.size, kPlainChunkElements), [&](int64_t chunk) {
       const int64_t begin = chunk * kPlainChunkElements;
       passes.plain(args, begin, AtMost(begin + kPlainChunkElements, p.size));
@@ -217,36 +277,6 @@ void RunVariable(const PassTable& passes, Work* work, ThreadPool* pool, int thre
   pool->For(threads, p.chunks, [&](int64_t chunk) { passes.project(args, p.chunks - 1 - chunk); });
 }
 
-// Index of the first variable with a NaN or an infinity in its gradient, or -1.
-int64_t FindNonFinite(const PassTable& passes, const VariableStep* variables, int64_t count,
-                      ThreadPool* pool, int threads) {
-  struct Piece {
-    int64_t variable;
-    int64_t begin;
-    int64_t end;
-  };
-  std::vector<Piece> pieces;
-  for (int64_t i = 0; i < count; ++i) {
-    const int64_t size = variables[i].size();
-    for (int64_t begin = 0; begin < size; begin += kPlainChunkElements) {
-      pieces.push_back({i, begin, AtMost(begin + kPlainChunkElements, size)});
-    }
-  }
-  std::atomic<int64_t> found{std::numeric_limits<int64_t>::max()};
-  pool->For(threads, static_cast<int64_t>(pieces.size()), [&](int64_t i) {
-    const Piece& piece = pieces[static_cast<size_t>(i)];
-    if (passes.all_finite(variables[piece.variable].gradient + piece.begin,
-                          piece.end - piece.begin)) {
-      return;
-    }
-    int64_t least = found.load();
-    while (piece.variable < least && !found.compare_exchange_weak(least, piece.variable)) {
-    }
-  });
-  const int64_t index = found.load();
-  return index == std::numeric_limits<int64_t>::max() ? -1 : index;
-}
-
 StepResult RunStep(const StepOptions& options, const VariableStep* variables, int64_t count) {
   const PassTable& passes = CpuPasses();
   ThreadPool& pool = ThreadPool::Get();
@@ -260,11 +290,14 @@ StepResult RunStep(const StepOptions& options, const VariableStep* variables, in
   std::vector<Work> small;
   int64_t large_scratch = 0;
   int64_t small_scratch = 0;
+  int64_t gather_doubles = 0;
   for (int64_t i = 0; i < count; ++i) {
     if (variables[i].size() == 0) continue;
     if (!IsCompiled(options, variables[i].excluded)) return {StepStatus::kUnsupported, i};
     const bool is_small = variables[i].size() <= kSmallVariable;
     Work work = Prepare(options, variables[i], elements >= kStreamElements);
+    work.variable = i;
+    gather_doubles += work.gather_sums * CeilDiv(variables[i].size(), kPlainChunkElements);
     if (work.projects) {
       const int64_t doubles = LayScratch(&work, nullptr);
       // Large variables come one after the other and share theirs, which then stays in cache.
@@ -274,13 +307,23 @@ StepResult RunStep(const StepOptions& options, const VariableStep* variables, in
     }
     (is_small ? small : large).push_back(work);
   }
-  std::unique_ptr<double[]> scratch(new double[static_cast<size_t>(large_scratch + small_scratch)]);
+  const int64_t doubles = large_scratch + small_scratch + gather_doubles;
+  std::unique_ptr<double[]> scratch(new double[static_cast<size_t>(doubles)]);
   for (Work& work : large) LayScratch(&work, scratch.get());
   for (Work& work : small) LayScratch(&work, scratch.get() + large_scratch + work.scratch);
+  std::vector<Work*> works;
+  double* gathered = scratch.get() + large_scratch + small_scratch;
+  for (std::vector<Work>* list : {&large, &small}) {
+    for (Work& work : *list) {
+      works.push_back(&work);
+      work.gathered = gathered;
+      gathered += work.gather_sums * CeilDiv(work.args.partition.size, kPlainChunkElements);
+    }
+  }
   std::unique_lock<std::mutex> lock(pool.Lock(), std::defer_lock);
   if (threads > 1) lock.lock();
-  if (options.check_finite) {
-    const int64_t index = FindNonFinite(passes, variables, count, &pool, threads);
+  if (options.check_finite || gather_doubles > 0) {
+    const int64_t index = LookAtGradients(passes, works, options.check_finite, &pool, threads);
     if (index >= 0) return {StepStatus::kNonFiniteGradient, index};
   }
   for (Work& work : large) RunVariable(passes, &work, &pool, threads);

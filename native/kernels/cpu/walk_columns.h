@@ -34,10 +34,11 @@ FTP_INLINE ColumnRange ChunkColumns(const Partition& p, int64_t chunk) {
   return range;
 }
 
-// Numbers of the rows that columns [first, first + count) belong to, one a column: those of the state
-// where a column is a row, else spread into `buffer`. What lies behind them up to a whole group can
-// be read and is cleared by keep(). Ratios are formed from norms at every line: two divisions are
-// hidden behind memory, two more arrays would push the sums out of the first-level cache.
+// Numbers of the rows that columns [first, first + count) belong to, one a column: those of the
+// state where a column is a row, else spread into `buffer`. What lies behind them up to a whole
+// group can be read and is cleared by keep(). Ratios are formed from norms at every line: two
+// divisions are hidden behind memory, two more arrays would push the sums out of the first-level
+// cache.
 FTP_INLINE const float* ColumnNorms(const PassArgs& a, int64_t first, int64_t count,
                                     float* buffer) {
   const int64_t inner = a.partition.inner;

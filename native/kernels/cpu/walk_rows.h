@@ -77,9 +77,8 @@ void DeviateRows(const PassArgs& args, int64_t chunk) {
 // W_t = A + ratio C_t over [begin, end), one ratio.
 FTP_INLINE void ProjectRun(const PassArgs& a, int64_t begin, int64_t end, float one_ratio) {
   const FloatLanes ratio(one_ratio);
-  WriteGroups(a.output, begin, end, a.stream, [&](auto group) FTP_LAMBDA_INLINE {
-    return ProjectElements(group, a, ratio);
-  });
+  WriteGroups(a.output, begin, end, a.stream,
+              [&](auto group) FTP_LAMBDA_INLINE { return ProjectElements(group, a, ratio); });
 }
 
 template <class RulePiece>

@@ -163,7 +163,8 @@ StepConstants MakeConstants(const StepOptions& options) {
   constants.amsgrad = adamw && (options.base_flags & AdamW::kAmsgrad) != 0;
   constants.momentum_slot = sgd && (options.base_flags & Sgd::kMomentum) != 0;
   constants.nesterov = sgd && (options.base_flags & Sgd::kNesterov) != 0;
-  constants.decays = (adamw && constants.adamw.decay != 0.0f) || (sgd && constants.sgd.decay != 0.0f);
+  constants.decays =
+      (adamw && constants.adamw.decay != 0.0f) || (sgd && constants.sgd.decay != 0.0f);
   return constants;
 }
 
@@ -176,7 +177,8 @@ TableShape MeasureTable(const StepOptions& options, const VariableStep* variable
   for (int64_t i = 0; i < count; ++i) {
     const VariableStep& variable = variables[i];
     if (variable.size() == 0) continue;
-    if (!IsCompiled(options, variable.excluded)) {
+    const bool has_kernels = options.rule == Rule::kFtp || variable.excluded;
+    if (!IsCompiled(options, variable.excluded) || !has_kernels) {
       shape.status = StepStatus::kUnsupported;
       shape.variable = i;
       return shape;

@@ -1,5 +1,5 @@
-// AdamW (Loshchilov & Hutter 2019, arXiv 1711.05101; here as the authors of FTP have it: GT-RIPL/FTP,
-// util/FTP.py, AdamP): with n the number of updates of the variable
+// AdamW (Loshchilov & Hutter 2019, arXiv 1711.05101; here as the authors of FTP have it:
+// GT-RIPL/FTP, util/FTP.py, AdamP): with n the number of updates of the variable
 //
 //   m = beta1 m + (1 - beta1) g
 //   v = beta2 v + (1 - beta2) g^2

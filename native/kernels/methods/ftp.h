@@ -2,12 +2,13 @@
 // GT-RIPL/FTP, util/FTP.py):
 //
 //   n_t[r]  = sum_j |C_t[r, j]| + 1e-8                                     slot norms
-//   h_t     = sum_r (1 / n_{t-1}[r]) sum_j G_t[r, j] C_{t-1}[r, j]         t > 1; times k if positive
-//   gamma_t = Adam step on gamma with h_t, clipped to [1e-8, max_r n_t[r]];  gamma_1 = 1e-8
-//   s[r]    = clip(gamma_t / n_t[r], 0, 1)
+//   h_t     = sum_r (1 / n_{t-1}[r]) sum_j G_t[r, j] C_{t-1}[r, j]         t > 1; times k if
+//   positive gamma_t = Adam step on gamma with h_t, clipped to [1e-8, max_r n_t[r]];  gamma_1 =
+//   1e-8 s[r]    = clip(gamma_t / n_t[r], 0, 1)
 //
 // With the exact hyper-gradient only rows that were cut (gamma_{t-1} < n_{t-1}[r]) count in h: only
-// they depend on gamma. The variable's own factor scales the step of gamma.
+// they depend on gamma. Weights that were assigned from outside do not depend on it at all: h is 0
+// then. The variable's own factor scales the step of gamma.
 #ifndef TFJS_FTP_KERNELS_METHODS_FTP_H_
 #define TFJS_FTP_KERNELS_METHODS_FTP_H_
 
@@ -56,6 +57,8 @@ struct Ftp {
     if (x.t == 1) return DeviationMode::kFirst;
     return x.from_weights ? DeviationMode::kRejoin : DeviationMode::kContinue;
   }
+  template <DeviationMode kMode>
+  static constexpr bool kHasMode = true;
   // sum |C|; and sum |D|, sum g D where C_{t-1} is formed anew.
   template <DeviationMode kMode>
   static constexpr int kRowSums = kMode == DeviationMode::kRejoin ? 3 : 1;
@@ -91,11 +94,10 @@ struct Ftp {
   }
 
   // n_t of a row; adds its share of h where C_{t-1} was formed anew.
-  static FTP_MEMBER float FinishRow(const Scalars& s, DeviationMode mode, float level,
-                                    const double* sums, double* h) {
-    if (mode == DeviationMode::kRejoin) {
-      const double norm = sums[1] + kNormEpsilon;
-      if (!s.exact || level < static_cast<float>(norm)) *h = *h + sums[2] / norm;
+  static FTP_MEMBER float FinishRow(const Scalars& s, DeviationMode mode, float, const double* sums,
+                                    double* h) {
+    if (mode == DeviationMode::kRejoin && !s.exact) {
+      *h = *h + sums[2] / (sums[1] + kNormEpsilon);
     }
     return static_cast<float>(sums[0] + kNormEpsilon);
   }

@@ -1,10 +1,11 @@
-// What a method consists of. A base update proposes what plain training would subtract; a rule holds
-// the weights near their anchor. Each piece is one header, and each formula stands in it once: as a
-// template over the number type, which is a vector of 16 floats in the CPU kernels, a pack of floats
-// in CUDA kernels and one float in tests (lanes.h). The walks over memory know no piece.
+// What a method consists of. A base update proposes what plain training would subtract; a rule
+// holds the weights near their anchor. Each piece is one header, and each formula stands in it
+// once: as a template over the number type, which is a vector of 16 floats in the CPU kernels, a
+// pack of floats in CUDA kernels and one float in tests (lanes.h). The walks over memory know no
+// piece.
 //
-// Symbols: g gradient, w weight, a anchor, c deviation (C_t, before the rule shortens it), d = w - a,
-// u base update (what the plain optimizer would subtract).
+// Symbols: g gradient, w weight, a anchor, c deviation (C_t, before the rule shortens it), d = w -
+// a, u base update (what the plain optimizer would subtract).
 //
 // Base update:
 //   kCode, kNumbers, Numbers (doubles, in the plan's order), SlotsOf(flags)
@@ -17,8 +18,9 @@
 //   kCode, kNumbers, Numbers, SlotsOf(flags), IsWhole(flags): one row for the whole tensor
 //   Scalars, Prepare(numbers, flags, variable)
 //   kProjects: W_t = A + s C_t with one s per row, which takes two passes:
-//     ModeOf(variable), kRowSums<mode>, kTotals<mode>
-//     Factors<T>, At(scalars, level, row): what pass 1 takes from the last step. `level` is the first
+//     ModeOf(variable), kHasMode<mode>, kRowSums<mode>, kTotals<mode>
+//     Factors<T>, At(scalars, level, row): what pass 1 takes from the last step. `level` is the
+//     first
 //       number of the slot `constraint`, `row` the row's number in the slot `norms`.
 //     Add<mode>: the terms that a group of elements adds to the sums
 //     FinishRow: a row's number from its sums;  FinishTensor: the slot `constraint`
@@ -44,6 +46,12 @@ enum class DeviationMode : int32_t {
   kContinue,  // C from the stored deviation: W_{t-1} - A = s_{t-1} C_{t-1}
   kRejoin,    // W was assigned from outside: C and the old deviation from W - A
 };
+
+// The base update's learning rate for a variable: the first number of every base update that has
+// one.
+inline double LearningRateOf(const StepOptions& options, const VariableStep& variable) {
+  return options.base_numbers[0] * variable.learning_rate_scale;
+}
 
 // C_t from the stored deviation: W_{t-1} - A = ratio_{t-1} C_{t-1}, so C_t = ratio C_{t-1} - u.
 template <class T>

@@ -1,5 +1,5 @@
-// Another optimizer proposes the new weights P, in an input of their own: C_t = P - A. The weights are
-// those before its update; they are read where W was assigned from outside.
+// Another optimizer proposes the new weights P, in an input of their own: C_t = P - A. The weights
+// are those before its update; they are read where W was assigned from outside.
 #ifndef TFJS_FTP_KERNELS_METHODS_PROPOSAL_H_
 #define TFJS_FTP_KERNELS_METHODS_PROPOSAL_H_
 

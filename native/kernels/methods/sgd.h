@@ -68,8 +68,7 @@ struct Sgd {
   static FTP_MEMBER T Update(const Scalars& s, const T& g, const T& w, Loaded<T>* x) {
     T d = s.reads_weights ? g + T(s.decay) * w : g;
     if (s.has_buffer) {
-      x->buffer =
-          s.first_update ? d : T(s.momentum) * x->buffer + T(s.one_minus_dampening) * d;
+      x->buffer = s.first_update ? d : T(s.momentum) * x->buffer + T(s.one_minus_dampening) * d;
       d = s.nesterov ? d + T(s.momentum) * x->buffer : x->buffer;
     }
     return T(s.learning_rate) * d;

@@ -1,0 +1,63 @@
+// L2-SP (Li, Grandvalet, Davoine: Explicit Inductive Bias for Transfer Learning with Convolutional
+// Networks, ICML 2018): decay towards the anchor. With d = w - a:
+//
+//   coupled:    g + strength d takes the place of g      the penalty strength / 2 sum d^2 of the
+//   loss decoupled:  w - learningRate strength d - u          as AdamW's decay
+//
+// The variable's own factor scales the strength.
+#ifndef TFJS_FTP_KERNELS_METHODS_L2_SP_H_
+#define TFJS_FTP_KERNELS_METHODS_L2_SP_H_
+
+#include "method.h"
+
+namespace tfjs_ftp {
+
+struct L2Sp {
+  static constexpr Rule kCode = Rule::kL2Sp;
+  static constexpr int kNumbers = 1;
+  struct Numbers {
+    double strength;
+  };
+  enum Flags : int32_t { kCoupled = 1 };
+  static constexpr bool kProjects = false;
+  static constexpr int kGatherSums = 0;
+
+  static SlotSet SlotsOf(int32_t) { return Slots(Slot::kAnchor); }
+  static bool IsWhole(int32_t) { return false; }
+
+  struct Scalars {
+    float decay;  // strength; times the learning rate where decoupled
+    bool coupled;
+  };
+  static Scalars Prepare(const Numbers& o, int32_t flags, const VariableStep& x,
+                         const StepOptions& options) {
+    const bool coupled = (flags & kCoupled) != 0;
+    const double strength = o.strength * x.rule_scale;
+    const double rate = LearningRateOf(options, x);
+    return {static_cast<float>(coupled ? strength : rate * strength), coupled};
+  }
+
+  template <class T>
+  struct Extra {
+    T d;
+  };
+  template <class Io, class Args>
+  static FTP_MEMBER Extra<typename Io::T> Load(const Io& io, const Args& a,
+                                               const typename Io::T& w) {
+    return {w - io.Load(a.state[Slot::kAnchor])};
+  }
+  template <class T>
+  static FTP_MEMBER T Gradient(const Scalars& s, float, const T& g, const Extra<T>& extra) {
+    return s.coupled ? g + T(s.decay) * extra.d : g;
+  }
+  template <class T>
+  static FTP_MEMBER T Apply(const Scalars& s, const T& w, const T& u, const Extra<T>& extra) {
+    return s.coupled ? w - u : (w - T(s.decay) * extra.d) - u;
+  }
+  template <class Io, class Args>
+  static FTP_MEMBER void Store(const Io&, const Args&, const Extra<typename Io::T>&) {}
+};
+
+}  // namespace tfjs_ftp
+
+#endif  // TFJS_FTP_KERNELS_METHODS_L2_SP_H_
