@@ -69,7 +69,7 @@ foreach(line IN LISTS nvcc_lines)
 endforeach()
 message(STATUS "tfjs-ftp: CUDA ${CMAKE_CUDA_COMPILER_VERSION}, architectures ${archs}")
 
-# What the C++ compiler compiles, for a GPU and for its double in the tests (emulation.cmake) alike.
+# What the C++ compiler compiles, for a GPU and for its double in the tests (cuda_double.cmake) alike.
 set(TFJS_FTP_CUDA_HOST_SOURCES
   native/kernels/cuda/cuda_device.cc
   native/kernels/cuda/device_memory.cc

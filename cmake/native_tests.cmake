@@ -32,14 +32,10 @@ if(NOT UNIX)
 endif()
 tfjs_ftp_test(cpu_quota_test SOURCES native/test/cpu_quota_test.cc)
 
-# The bodies of the CUDA kernels on the host; needs no CUDA. Its fibers switch with POSIX calls.
-tfjs_ftp_test(cuda_host_test
-  SOURCES native/test/cuda_host_test.cc native/test/oracle.cc native/kernels/cuda/work_table.cc
-  LIBRARIES tfjs_ftp_emulation)
-# A sanitizer that watches threads loses its way among stacks that are switched.
-if(TFJS_FTP_SANITIZE STREQUAL "thread")
-  set_tests_properties(cuda_host_test PROPERTIES DISABLED ON)
-endif()
+tfjs_ftp_test(work_table_test
+  SOURCES native/test/work_table_test.cc native/test/oracle.cc native/kernels/cuda/work_table.cc)
+# The interpreter of PTX that the double runs kernels with, on snippets of its own.
+tfjs_ftp_test(ptx_test SOURCES native/test/ptx/ptx_test.cc LIBRARIES tfjs_ftp_ptx)
 
 # The ops under a double of TensorFlow's C API, a library that is looked up as TensorFlow is.
 add_library(tf_double SHARED EXCLUDE_FROM_ALL native/test/tf_double.cc)
@@ -54,7 +50,8 @@ endfunction()
 if(NOT TFJS_FTP_HAVE_CUDA)
   tfjs_ftp_test(op_test SOURCES native/test/op_test.cc ${op_test_sources})
   tfjs_ftp_use_tf_double(op_test)
-  foreach(name cuda_double_test cuda_test_double device_step_test_double gpu_op_test_double gpu_order_test_double)
+  foreach(name cuda_double_test cuda_schedule_test cuda_test_double device_step_test_double gpu_op_test_double
+      gpu_order_test_double)
     add_test(NAME ${name} COMMAND ${name})
     set_tests_properties(${name} PROPERTIES DISABLED ON)
   endforeach()
@@ -69,9 +66,16 @@ tfjs_ftp_link_cuda_double(op_test)
 tfjs_ftp_test(cuda_double_test SOURCES native/test/cuda_double/cuda_double_test.cc)
 tfjs_ftp_link_cuda_double(cuda_double_test)
 
-tfjs_ftp_gpu_test(cuda_test
-  SOURCES native/test/cuda_test.cc native/test/oracle.cc LIBRARIES tfjs_ftp_emulation)
+tfjs_ftp_gpu_test(cuda_test SOURCES native/test/cuda_test.cc native/test/oracle.cc)
 set_tests_properties(cuda_test_double PROPERTIES ENVIRONMENT TFJS_FTP_TEST_QUICK=1)
+# How many blocks run at a time is asked for once in a process, so these are several.
+add_executable(cuda_schedule_test native/test/cuda_schedule_test.cc native/test/oracle.cc)
+target_link_libraries(cuda_schedule_test PRIVATE tfjs_ftp_flags tfjs_ftp_kernels)
+tfjs_ftp_link_cuda_double(cuda_schedule_test)
+add_dependencies(host_tests cuda_schedule_test)
+foreach(argument oracle 1 2 7 13)
+  add_test(NAME cuda_schedule_test_${argument} COMMAND cuda_schedule_test ${argument})
+endforeach()
 tfjs_ftp_gpu_test(device_step_test SOURCES native/test/device_step_test.cc)
 
 # The ops on device memory. op/stream_order.cc gets another name for its way in, so that the tests can take the order
@@ -82,7 +86,7 @@ target_include_directories(stream_order_renamed SYSTEM PRIVATE ${CUDAToolkit_INC
 target_compile_definitions(stream_order_renamed PRIVATE
   OrderWithTensorFlow=ProductionOrderWithTensorFlow)
 foreach(name gpu_op_test gpu_order_test)
-  tfjs_ftp_gpu_test(${name} LIBRARIES tfjs_ftp_emulation
+  tfjs_ftp_gpu_test(${name}
     SOURCES native/test/${name}.cc native/test/gpu_op_harness.cc ${op_test_sources}
       $<TARGET_OBJECTS:stream_order_renamed>)
   tfjs_ftp_use_tf_double(${name})

@@ -55,7 +55,7 @@ cat "$out/machine.json"
 note "building for compute capability $capability"
 if ! cmake -S . -B "$build" -DTFJS_FTP_CUDA=ON "-DTFJS_FTP_CUDA_ARCHS=$capability" \
   -DTFJS_FTP_CUDA_LINEINFO=ON -DTFJS_FTP_WERROR=ON >"$out/cmake.out" 2>&1 ||
-  ! cmake --build "$build" --parallel "$jobs" --target cuda_test device_step_test gpu_op_test gpu_order_test cuda_bench >"$out/build.out" 2>&1; then
+  ! cmake --build "$build" --parallel "$jobs" --target cuda_test cuda_test_double device_step_test gpu_op_test gpu_order_test cuda_bench >"$out/build.out" 2>&1; then
   note "the build failed"
   tail -n 30 "$out/cmake.out" "$out/build.out"
   exit 1
@@ -65,6 +65,13 @@ for test in cuda_test device_step_test gpu_op_test gpu_order_test; do
   step "$test" "$build/$test"
   tail -n 1 "$out/$test.out"
 done
+# A GPU gives the bits that the interpreted PTX of the same kernels gives.
+for test in cuda_test cuda_test_double; do
+  step "$test-quick" env TFJS_FTP_TEST_QUICK=1 "$build/$test"
+done
+if ! diff <(grep '^digest ' "$out/cuda_test-quick.out") <(grep '^digest ' "$out/cuda_test_double-quick.out"); then
+  failed+=("cuda_test gives other bits than the interpreted PTX")
+fi
 bench vit --list vit --rounds "$rounds" --check off,on \
   --optimizer ftp-adamw,ftp-adamw-amsgrad,ftp-adamw-decay,ftp-sgd-momentum,projection,adamw
 for list in resnet tiny-10k; do

@@ -10,12 +10,19 @@
 #include <utility>
 #include <vector>
 
+#if defined(TFJS_FTP_CUDA_DOUBLE)
+#include "cuda_double/cuda_double.h"
+#endif
+
 namespace tfjs_ftp {
 
 inline void CheckCuda(int error, const char* file, int line) {
   if (error == cudaSuccess) return;
   std::fprintf(stderr, "%s:%d: CUDA: %s\n", file, line,
                cudaGetErrorString(static_cast<cudaError_t>(error)));
+#if defined(TFJS_FTP_CUDA_DOUBLE)
+  std::fprintf(stderr, "%s\n", cuda_double::LastMisuse().c_str());
+#endif
   std::exit(EXIT_FAILURE);
 }
 #define CUDA_OK(call) ::tfjs_ftp::CheckCuda((call), __FILE__, __LINE__)

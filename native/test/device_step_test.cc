@@ -20,7 +20,7 @@ namespace tfjs_ftp {
 namespace {
 
 constexpr int kSkipped = 77;
-// As in cuda_host_test: norms are sums of float32 products.
+// As in oracle_loop.h: norms are sums of float32 products.
 constexpr double kTolerance = 2e-5;
 
 int64_t Bytes(const std::vector<float>& values) {

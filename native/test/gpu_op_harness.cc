@@ -8,7 +8,7 @@
 #include "../op/ftp_ops.h"
 #include "../op/stream_order.h"
 #include "device_memory.h"
-#include "emulate.h"
+#include "step_alone.h"
 
 namespace tfjs_ftp {
 
@@ -160,9 +160,8 @@ std::vector<int32_t> Model::Plan(int t, bool rejoins) {
   return EncodePlan(options, List(t, rejoins));
 }
 
-StepResult Model::StepOnHost(int t, bool rejoins) {
-  const std::vector<VariableStep> list = List(t, rejoins);
-  return EmulateStep(options, list.data(), static_cast<int64_t>(list.size()), Emulation());
+StepResult Model::StepAlone(int t, bool rejoins) {
+  return tfjs_ftp::StepAlone(options, List(t, rejoins)).step;
 }
 
 void Model::DrawGradients(int t) {

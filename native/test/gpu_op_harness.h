@@ -58,8 +58,9 @@ struct Model {
         const TheirStream& stream);
 
   std::vector<int32_t> Plan(int t, bool rejoins = false);
-  // Takes a step on the host: `variables` are then as they should be on the device.
-  StepResult StepOnHost(int t, bool rejoins = false);
+  // Takes a step of the copies on the host, with nothing else under way: `variables` are then as
+  // they should be on the device. Waits for the device.
+  StepResult StepAlone(int t, bool rejoins = false);
   // Draws the gradients of step t, on the host.
   void DrawGradients(int t);
   Tensors PutGradients(const TheirStream& stream) const;

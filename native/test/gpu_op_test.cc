@@ -1,5 +1,5 @@
 // Tests of the ops on device memory under a double of TensorFlow's C API: every kind of step
-// against the float64 oracle and, bit by bit, against the same kernel bodies on the host and the
+// against the float64 oracle and, bit by bit, against the same kernels by themselves and the
 // CPU step; what is refused and what fails, after which states and weights are as before. How the
 // ops are ordered with TensorFlow's work is gpu_order_test's. Ends with code 77 where there is no
 // GPU.
@@ -9,9 +9,9 @@
 #include "../kernels/cuda/cuda_device.h"
 #include "../op/tf_api.h"
 #include "device_memory.h"
-#include "emulate.h"
 #include "gpu_op_harness.h"
 #include "oracle_loop.h"
+#include "step_alone.h"
 #if defined(TFJS_FTP_CUDA_DOUBLE)
 #include "cuda_double/cuda_double.h"
 #endif
@@ -55,18 +55,15 @@ void TestResults() {
         run.options.check_finite = ++number % 2 == 0;
         run.options.threads = 1;
         CheckAgainstOracle(run, [&](const VariableStep& step, Driven* x) {
-          Driven emulated = *x;
-          Driven cpu = *x;
-          const VariableStep on_host = emulated.Step(step.t, step.n, step.from_weights);
-          EmulateStep(run.options, &on_host, 1, Emulation());
-          const VariableStep on_cpu = cpu.Step(step.t, step.n, step.from_weights);
-          CpuStep(run.options, &on_cpu, 1);
+          const Driven before = *x;
+          Driven alone = *x;
+          const StepResult result =
+              StepAlone(run.options, {alone.Step(step.t, step.n, step.from_weights)}).step;
+          CHECK(result.status == StepStatus::kOk, "%s", run.name.c_str());
           StepByOps(theirs, run, step, x);
-          CHECK(SameBits({x->output, x->state}, {emulated.output, emulated.state}),
-                "%s t=%d: other bits than the kernels on the host", run.name.c_str(), step.t);
-          const int64_t anchor = x->Layout(run.options).anchor;
-          const int64_t first = anchor == kNoSection ? 0 : anchor;
-          CHECK(std::equal(x->state.begin() + first, x->state.end(), cpu.state.begin() + first),
+          CHECK(SameBits({x->output, x->state}, {alone.output, alone.state}),
+                "%s t=%d: other bits than the kernels by themselves", run.name.c_str(), step.t);
+          CHECK(StateOfCpuStep(run.options, step, before, *x),
                 "%s t=%d: element-wise state is not that of the CPU step", run.name.c_str(),
                 step.t);
         });
@@ -87,7 +84,7 @@ class Underway {
       model_.DrawGradients(t);
       const Result result = Call(t, model_.PutGradients(theirs_));
       CHECK(result.ok(), "%s", result.message.c_str());
-      model_.StepOnHost(t);
+      model_.StepAlone(t);
       for (Driven& x : model_.variables) x.weights = x.output;
       model_.weights = result.outputs;
     }
@@ -118,7 +115,7 @@ class Underway {
     const Result result = Call(3, gradients);
     CHECK(result.ok(), "%s: then %s", what, result.message.c_str());
     if (!result.ok()) return;
-    model_.StepOnHost(3);
+    model_.StepAlone(3);
     CHECK(SameBits(Downloaded(result.outputs), OutputsOf(model_.variables)), "%s: then", what);
     CHECK(SameBits(Downloaded(model_.states), StatesOf(model_.variables)), "%s: then", what);
   }
@@ -239,7 +236,7 @@ void TestRingOutOfMemory() {
         result.code, result.message.c_str());
   CHECK(SameBits(Downloaded(model.states), StatesOf(model.variables)), "a state was written");
   CHECK(call().ok(), "the next step");
-  model.StepOnHost(1);
+  model.StepAlone(1);
   CHECK(SameBits(Downloaded(model.states), StatesOf(model.variables)), "the next step");
 }
 

@@ -91,15 +91,15 @@ class EarlierOwner {
 Outcome Step(const TheirStream& theirs, Model* model, int t, Scheme scheme) {
   Outcome outcome;
   model->DrawGradients(t);
+  const std::vector<int32_t> plan = model->Plan(t);
   const Tensors sources = model->PutGradients(theirs);
+  model->StepAlone(t);
   Tensors gradients;
   for (const TensorRef& source : sources) {
     gradients.push_back(LikeOf(source));
     theirs.Fill(gradients.back(), kZero);
   }
   EarlierOwner owner(theirs, model->weights[0]->dims);
-  const std::vector<int32_t> plan = model->Plan(t);
-  model->StepOnHost(t);
 
   for (size_t i = 0; i < sources.size(); ++i) theirs.ProduceSlowly(gradients[i], sources[i]);
   owner.Read();

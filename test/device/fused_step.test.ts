@@ -14,7 +14,7 @@ import { numbers } from '../optimizers/support.js';
 import { distance2, norm2 } from '../reference/measures.js';
 import { describeOnDevice } from './device.js';
 
-// As in native/test/cuda_host_test.cc: the two add the products of a row in different orders.
+// As in native/test/oracle_loop.h: the two add the products of a row in different orders.
 const TOLERANCE = 2e-5;
 const CONSTRAINT_TOLERANCE = 2e-3;
 

@@ -25,27 +25,25 @@ struct Elements {
   int64_t index;
 };
 
-template <class Simt, Reuse kReuse, int kWidth, Access kHow>
-FTP_DEVICE Pack<kWidth> LoadAt(const Simt& simt, const float* p,
-                               const Elements<kWidth, kHow>& elements) {
+template <Reuse kReuse, int kWidth, Access kHow>
+FTP_DEVICE Pack<kWidth> LoadAt(const float* p, const Elements<kWidth, kHow>& elements) {
   if constexpr (kWidth == kPackWidth && kHow == Access::kWhole) {
-    return simt.template LoadPack<kReuse>(p + elements.index);
+    return LoadPack<kReuse>(p + elements.index);
   } else {
     Pack<kWidth> x;
 #pragma unroll
-    for (int i = 0; i < kWidth; ++i) x.e[i] = simt.template Load<kReuse>(p + elements.index + i);
+    for (int i = 0; i < kWidth; ++i) x.e[i] = Load<kReuse>(p + elements.index + i);
     return x;
   }
 }
 
-template <class Simt, Reuse kReuse, int kWidth, Access kHow>
-FTP_DEVICE void StoreAt(const Simt& simt, float* p, const Elements<kWidth, kHow>& elements,
-                        const Pack<kWidth>& x) {
+template <Reuse kReuse, int kWidth, Access kHow>
+FTP_DEVICE void StoreAt(float* p, const Elements<kWidth, kHow>& elements, const Pack<kWidth>& x) {
   if constexpr (kWidth == kPackWidth && kHow == Access::kWhole) {
-    simt.template StorePack<kReuse>(p + elements.index, x);
+    StorePack<kReuse>(p + elements.index, x);
   } else {
 #pragma unroll
-    for (int i = 0; i < kWidth; ++i) simt.template Store<kReuse>(p + elements.index + i, x.e[i]);
+    for (int i = 0; i < kWidth; ++i) Store<kReuse>(p + elements.index + i, x.e[i]);
   }
 }
 
@@ -62,18 +60,17 @@ FTP_DEVICE void AtSpan(bool aligned, const Span& span, const Body& body) {
 }
 
 // U_t of a pack and the base optimizer's state. `w` is looked at under decay only.
-template <class Simt, BaseUpdate kBase, int kWidth, Access kHow>
-FTP_DEVICE Pack<kWidth> BaseStep(const Simt& simt, const StepConstants& constants,
-                                 const VariableRecord& record,
+template <BaseUpdate kBase, int kWidth, Access kHow>
+FTP_DEVICE Pack<kWidth> BaseStep(const StepConstants& constants, const VariableRecord& record,
                                  const Elements<kWidth, kHow>& elements, const Pack<kWidth>& g,
                                  const Pack<kWidth>& w) {
   Pack<kWidth> u;
   if constexpr (kBase == BaseUpdate::kAdamW) {
     const AdamWScalars adamw = AdamWOf(constants, record);
-    Pack<kWidth> m = LoadAt<Simt, Reuse::kNever>(simt, record.m, elements);
-    Pack<kWidth> v = LoadAt<Simt, Reuse::kNever>(simt, record.v, elements);
+    Pack<kWidth> m = LoadAt<Reuse::kNever>(record.m, elements);
+    Pack<kWidth> v = LoadAt<Reuse::kNever>(record.v, elements);
     Pack<kWidth> second{};
-    if (constants.amsgrad) second = LoadAt<Simt, Reuse::kNever>(simt, record.vmax, elements);
+    if (constants.amsgrad) second = LoadAt<Reuse::kNever>(record.vmax, elements);
 #pragma unroll
     for (int i = 0; i < kWidth; ++i) {
       m.e[i] = FirstMoment(adamw, g.e[i], m.e[i]);
@@ -82,15 +79,15 @@ FTP_DEVICE Pack<kWidth> BaseStep(const Simt& simt, const StepConstants& constant
       u.e[i] = AdamWUpdate(adamw, m.e[i], second.e[i]);
       if (constants.decays) u.e[i] = AddDecoupledDecay(adamw, u.e[i], w.e[i]);
     }
-    StoreAt<Simt, Reuse::kNever>(simt, record.m, elements, m);
-    StoreAt<Simt, Reuse::kNever>(simt, record.v, elements, v);
-    if (constants.amsgrad) StoreAt<Simt, Reuse::kNever>(simt, record.vmax, elements, second);
+    StoreAt<Reuse::kNever>(record.m, elements, m);
+    StoreAt<Reuse::kNever>(record.v, elements, v);
+    if (constants.amsgrad) StoreAt<Reuse::kNever>(record.vmax, elements, second);
     return u;
   }
   Pack<kWidth> buffer{};
   if (constants.momentum_slot) {
     if (!record.first_update) {
-      buffer = LoadAt<Simt, Reuse::kNever>(simt, record.momentum, elements);
+      buffer = LoadAt<Reuse::kNever>(record.momentum, elements);
     }
 #pragma unroll
     for (int i = 0; i < kWidth; ++i) {
@@ -100,7 +97,7 @@ FTP_DEVICE Pack<kWidth> BaseStep(const Simt& simt, const StepConstants& constant
           constants.sgd.learning_rate *
           (constants.nesterov ? NesterovDirection(constants.sgd, d, buffer.e[i]) : buffer.e[i]);
     }
-    StoreAt<Simt, Reuse::kNever>(simt, record.momentum, elements, buffer);
+    StoreAt<Reuse::kNever>(record.momentum, elements, buffer);
     return u;
   }
 #pragma unroll
@@ -121,8 +118,8 @@ struct PackTerms {
 
 // Base update, C_t and the terms of its sums. `ratio` and `inverse_norm` are those of step t - 1
 // and looked at under kContinue only.
-template <class Simt, BaseUpdate kBase, DeviationMode kMode, int kWidth, Access kHow>
-FTP_DEVICE PackTerms<kWidth> DeviatePack(const Simt& simt, const StepConstants& constants,
+template <BaseUpdate kBase, DeviationMode kMode, int kWidth, Access kHow>
+FTP_DEVICE PackTerms<kWidth> DeviatePack(const StepConstants& constants,
                                          const VariableRecord& record,
                                          const Elements<kWidth, kHow>& elements,
                                          const Pack<kWidth>& ratio,
@@ -130,16 +127,15 @@ FTP_DEVICE PackTerms<kWidth> DeviatePack(const Simt& simt, const StepConstants& 
   constexpr bool kProposal = kBase == BaseUpdate::kProposal;
   constexpr bool kContinue = kMode == DeviationMode::kContinue;
   constexpr bool kNeedsAnchor = kProposal || !kContinue;
-  const Pack<kWidth> g = LoadAt<Simt, Reuse::kNever>(simt, record.gradient, elements);
+  const Pack<kWidth> g = LoadAt<Reuse::kNever>(record.gradient, elements);
   Pack<kWidth> w{};
-  if (kNeedsAnchor || constants.decays)
-    w = LoadAt<Simt, Reuse::kNever>(simt, record.weights, elements);
+  if (kNeedsAnchor || constants.decays) w = LoadAt<Reuse::kNever>(record.weights, elements);
   Pack<kWidth> anchor{};
-  if (kNeedsAnchor) anchor = LoadAt<Simt, Reuse::kSoon>(simt, record.anchor, elements);
+  if (kNeedsAnchor) anchor = LoadAt<Reuse::kSoon>(record.anchor, elements);
   Pack<kWidth> previous{};
-  if (kContinue) previous = LoadAt<Simt, Reuse::kSoon>(simt, record.deviation, elements);
+  if (kContinue) previous = LoadAt<Reuse::kSoon>(record.deviation, elements);
   Pack<kWidth> u{};
-  if constexpr (!kProposal) u = BaseStep<Simt, kBase>(simt, constants, record, elements, g, w);
+  if constexpr (!kProposal) u = BaseStep<kBase>(constants, record, elements, g, w);
   Pack<kWidth> c{};
   PackTerms<kWidth> terms{};
 #pragma unroll
@@ -156,20 +152,20 @@ FTP_DEVICE PackTerms<kWidth> DeviatePack(const Simt& simt, const StepConstants& 
     }
     terms.c.e[i] = Abs(c.e[i]);
   }
-  StoreAt<Simt, Reuse::kSoon>(simt, record.deviation, elements, c);
+  StoreAt<Reuse::kSoon>(record.deviation, elements, c);
   return terms;
 }
 
 // W_t = A + ratio C_t.
-template <class Simt, int kWidth, Access kHow>
-FTP_DEVICE void ProjectPack(const Simt& simt, const VariableRecord& record,
-                            const Elements<kWidth, kHow>& elements, const Pack<kWidth>& ratio) {
-  const Pack<kWidth> anchor = LoadAt<Simt, Reuse::kNever>(simt, record.anchor, elements);
-  const Pack<kWidth> c = LoadAt<Simt, Reuse::kSoon>(simt, record.deviation, elements);
+template <int kWidth, Access kHow>
+FTP_DEVICE void ProjectPack(const VariableRecord& record, const Elements<kWidth, kHow>& elements,
+                            const Pack<kWidth>& ratio) {
+  const Pack<kWidth> anchor = LoadAt<Reuse::kNever>(record.anchor, elements);
+  const Pack<kWidth> c = LoadAt<Reuse::kSoon>(record.deviation, elements);
   Pack<kWidth> w;
 #pragma unroll
   for (int i = 0; i < kWidth; ++i) w.e[i] = Project(anchor.e[i], ratio.e[i], c.e[i]);
-  StoreAt<Simt, Reuse::kNever>(simt, record.output, elements, w);
+  StoreAt<Reuse::kNever>(record.output, elements, w);
 }
 
 template <int kWidth>

@@ -15,74 +15,73 @@
 namespace tfjs_ftp {
 
 // Makes what this block wrote visible, then runs `signal` in one thread.
-template <class Simt, class Signal>
-FTP_DEVICE void PublishThen(const Simt& simt, const Signal& signal) {
-  simt.Fence();
-  simt.Sync();
-  if (simt.Thread() == 0) signal();
+template <class Signal>
+FTP_DEVICE void PublishThen(const Signal& signal) {
+  __threadfence();
+  __syncthreads();
+  if (Thread() == 0) signal();
 }
 
 // Waits until *word has reached `value`; what was published before that is then visible to all
 // threads.
-template <class Simt>
-FTP_DEVICE void WaitFor(const Simt& simt, const int32_t* word, int64_t value) {
-  if (simt.Thread() == 0) {
-    while (simt.LoadVolatile(word) < value) simt.Pause();
-    simt.Fence();
+FTP_DEVICE void WaitFor(const int32_t* word, int64_t value) {
+  if (Thread() == 0) {
+    while (LoadVolatile(word) < value) Pause();
+    __threadfence();
   }
-  simt.Sync();
+  __syncthreads();
 }
 
 // The item in shared memory. Each part has one place in the code, whatever phase asks for it: the
 // kernel stays small.
-template <class Simt, BaseUpdate kBase>
-FTP_DEVICE void RunFusedItem(const Simt& simt, const StepArgs& args) {
-  const FusedItem& item = simt.Shared().fused;
-  const VariableRecord& record = simt.Shared().record();
-  TakeRecord(simt, args, item.record);
+template <BaseUpdate kBase>
+FTP_DEVICE void RunFusedItem(BlockShared& shared, const StepArgs& args) {
+  const FusedItem& item = shared.fused;
+  const VariableRecord& record = shared.record();
+  TakeRecord(shared, args, item.record);
   const bool whole = item.phase == FusedPhase::kWhole;
   if (whole || item.phase == FusedPhase::kDeviate) {
-    DeviateItem<Simt, kBase>(simt, args, {item.record, item.part});
+    DeviateItem<kBase>(shared, args, {item.record, item.part});
     if (!whole) {
-      PublishThen(simt, [&] { simt.AtomicAdd(&args.progress[item.record].arrived, 1); });
+      PublishThen([&] { atomicAdd(&args.progress[item.record].arrived, 1); });
       return;
     }
     if (record.excluded) return;
-    simt.Sync();
+    __syncthreads();
   }
   if (whole || item.phase == FusedPhase::kFinish) {
-    if (!whole) WaitFor(simt, &args.progress[item.record].arrived, record.partition.chunks);
+    if (!whole) WaitFor(&args.progress[item.record].arrived, record.partition.chunks);
     const int64_t last = whole ? record.partition.groups : item.part + 1;
     bool updated = false;
     for (int32_t group = whole ? 0 : item.part; group < last; ++group) {
-      updated = FinishItem(simt, args, {item.record, group});
+      updated = FinishItem(shared, args, {item.record, group});
     }
     if (!whole) {
       if (updated) {
-        PublishThen(simt, [&] { simt.StoreVolatile(&args.progress[item.record].ready, 1); });
+        PublishThen([&] { StoreVolatile(&args.progress[item.record].ready, 1); });
       }
       return;
     }
-    simt.Sync();
+    __syncthreads();
   }
-  if (item.phase == FusedPhase::kProject) WaitFor(simt, &args.progress[item.record].ready, 1);
-  ProjectItem(simt, {item.record, item.part});
+  if (item.phase == FusedPhase::kProject) WaitFor(&args.progress[item.record].ready, 1);
+  ProjectItem(shared, {item.record, item.part});
 }
 
-template <class Simt, BaseUpdate kBase>
-FTP_DEVICE void RunFusedBlock(const Simt& simt, const StepArgs& args) {
-  if (Refused(simt, args)) return;
-  FusedItem& taken = simt.Shared().fused;
+template <BaseUpdate kBase>
+FTP_DEVICE void RunFusedBlock(BlockShared& shared, const StepArgs& args) {
+  if (Refused(args)) return;
+  FusedItem& taken = shared.fused;
   for (;;) {
-    if (simt.Thread() == 0) {
-      const int32_t index = simt.AtomicAdd(&args.header->next_item, 1);
+    if (Thread() == 0) {
+      const int32_t index = atomicAdd(&args.header->next_item, 1);
       taken.record = -1;
       if (index < args.fused_count) taken = args.fused_items[index];
     }
-    simt.Sync();
+    __syncthreads();
     if (taken.record < 0) return;
-    RunFusedItem<Simt, kBase>(simt, args);
-    simt.Sync();  // before the next item takes the block's shared memory
+    RunFusedItem<kBase>(shared, args);
+    __syncthreads();  // before the next item takes the block's shared memory
   }
 }
 

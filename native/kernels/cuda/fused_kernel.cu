@@ -15,8 +15,7 @@ namespace {
 template <BaseUpdate kBase>
 __global__ void __launch_bounds__(kBlockThreads, 3) fused_kernel(const StepArgs args) {
   __shared__ BlockShared shared;
-  const DeviceSimt simt(&shared);
-  RunFusedBlock<DeviceSimt, kBase>(simt, args);
+  RunFusedBlock<kBase>(shared, args);
 }
 
 using FusedKernel = void (*)(StepArgs);

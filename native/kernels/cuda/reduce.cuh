@@ -9,40 +9,34 @@
 namespace tfjs_ftp {
 
 // Copies a record to shared memory, where the item's functions find it. All threads take part.
-template <class Simt>
-FTP_DEVICE void TakeRecord(const Simt& simt, const StepArgs& args, int32_t record) {
+FTP_DEVICE void TakeRecord(BlockShared& shared, const StepArgs& args, int32_t record) {
   constexpr int kWords = sizeof(VariableRecord) / sizeof(int32_t);
-  if (simt.Thread() < kWords) {
+  if (Thread() < kWords) {
     const char* const words = reinterpret_cast<const char*>(&args.records[record]);
-    memcpy(&simt.Shared().record_words[simt.Thread()], words + simt.Thread() * sizeof(int32_t),
-           sizeof(int32_t));
+    memcpy(&shared.record_words[Thread()], words + Thread() * sizeof(int32_t), sizeof(int32_t));
   }
-  simt.Sync();
+  __syncthreads();
 }
 
 // Sum over all threads, the same bits in each. All threads of the block take part.
-template <class Simt>
-FTP_DEVICE double BlockSum(const Simt& simt, double x) {
-  BlockShared& shared = simt.Shared();
-  const double warp = simt.LaneSum(x, kWarpThreads);
-  if (simt.Thread() % kWarpThreads == 0) shared.warp_sums[simt.Thread() / kWarpThreads] = warp;
-  simt.Sync();
+FTP_DEVICE double BlockSum(BlockShared& shared, double x) {
+  const double warp = LaneSum(x, kWarpThreads);
+  if (Thread() % kWarpThreads == 0) shared.warp_sums[Thread() / kWarpThreads] = warp;
+  __syncthreads();
   double sum = shared.warp_sums[0];
   for (int i = 1; i < kBlockThreads / kWarpThreads; ++i) sum += shared.warp_sums[i];
-  simt.Sync();  // before the next one writes
+  __syncthreads();  // before the next one writes
   return sum;
 }
 
 // Largest norm over all threads, in each. All threads of the block take part.
-template <class Simt>
-FTP_DEVICE float BlockMaxNorm(const Simt& simt, float x) {
-  BlockShared& shared = simt.Shared();
-  const float warp = simt.WarpMaxNorm(x);
-  if (simt.Thread() % kWarpThreads == 0) shared.warp_norms[simt.Thread() / kWarpThreads] = warp;
-  simt.Sync();
+FTP_DEVICE float BlockMaxNorm(BlockShared& shared, float x) {
+  const float warp = WarpMaxNorm(x);
+  if (Thread() % kWarpThreads == 0) shared.warp_norms[Thread() / kWarpThreads] = warp;
+  __syncthreads();
   float norm = shared.warp_norms[0];
   for (int i = 1; i < kBlockThreads / kWarpThreads; ++i) norm = MaxNorm(norm, shared.warp_norms[i]);
-  simt.Sync();  // before the next one writes
+  __syncthreads();  // before the next one writes
   return norm;
 }
 

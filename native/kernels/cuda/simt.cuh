@@ -1,6 +1,5 @@
-// What a kernel needs from the machine: who am I, barriers, sums over lanes, memory accesses with
-// their cache hints, atomics. Kernel bodies are templates over this class, so that native/test can
-// run them on the host (simt_host.h has the same members).
+// What a kernel needs from the machine: who am I, sums over lanes, memory accesses with their cache
+// hints; and what the threads of a block share.
 #ifndef TFJS_FTP_KERNELS_CUDA_SIMT_CUH_
 #define TFJS_FTP_KERNELS_CUDA_SIMT_CUH_
 
@@ -8,11 +7,7 @@
 
 #include "work_table.h"
 
-#if defined(__CUDACC__)
 #define FTP_DEVICE static __device__ __forceinline__
-#else
-#define FTP_DEVICE static inline
-#endif
 
 namespace tfjs_ftp {
 
@@ -43,122 +38,97 @@ struct BlockShared {
 static_assert(sizeof(VariableRecord) % sizeof(int32_t) == 0, "copied word by word");
 static_assert(sizeof(VariableRecord) / sizeof(int32_t) <= kBlockThreads, "one word a thread");
 
-#if defined(__CUDACC__)
+FTP_DEVICE int Thread() { return static_cast<int>(threadIdx.x); }
+FTP_DEVICE int Block() { return static_cast<int>(blockIdx.x); }
 
-class DeviceSimt {
- public:
-  __device__ __forceinline__ explicit DeviceSimt(BlockShared* shared) : shared_(shared) {}
+// Sum over `lanes` neighbouring threads (a power of two <= 32), the same bits in each of them:
+// every step adds the same two numbers in both lanes of a pair. All threads of the warp take
+// part.
+FTP_DEVICE double LaneSum(double x, int lanes) {
+  for (int step = 1; step < lanes; step *= 2) x += __shfl_xor_sync(0xffffffffu, x, step);
+  return x;
+}
+// MaxNorm over the warp, in each of its threads.
+FTP_DEVICE float WarpMaxNorm(float x) {
+  for (int step = 1; step < kWarpThreads; step *= 2) {
+    x = MaxNorm(x, __shfl_xor_sync(0xffffffffu, x, step));
+  }
+  return x;
+}
 
-  __device__ __forceinline__ int Thread() const { return static_cast<int>(threadIdx.x); }
-  __device__ __forceinline__ int Block() const { return static_cast<int>(blockIdx.x); }
-  __device__ __forceinline__ BlockShared& Shared() const { return *shared_; }
-
-  // Barrier of the block; also orders its memory accesses.
-  __device__ __forceinline__ void Sync() const { __syncthreads(); }
-
-  // Sum over `lanes` neighbouring threads (a power of two <= 32), the same bits in each of them:
-  // every step adds the same two numbers in both lanes of a pair. All threads of the warp take
-  // part.
-  __device__ __forceinline__ double LaneSum(double x, int lanes) const {
-    for (int step = 1; step < lanes; step *= 2) x += __shfl_xor_sync(0xffffffffu, x, step);
-    return x;
-  }
-  // MaxNorm over the warp, in each of its threads.
-  __device__ __forceinline__ float WarpMaxNorm(float x) const {
-    for (int step = 1; step < kWarpThreads; step *= 2) {
-      x = MaxNorm(x, __shfl_xor_sync(0xffffffffu, x, step));
-    }
-    return x;
-  }
-
-  // Tensor elements are moved by these four. The instructions are written out: ordinary accesses
-  // through these pointers would be generic ones, and the intrinsics of older toolkits let the
-  // compiler move a load across a barrier. No element is read twice by a multiprocessor, so L1 is
-  // passed by.
-  template <Reuse kReuse>
-  __device__ __forceinline__ float Load(const float* p) const {
-    float x;
-    if (kReuse == Reuse::kNever) {
-      asm volatile("ld.global.cs.f32 %0, [%1];" : "=f"(x) : "l"(p));
-    } else {
-      asm volatile("ld.global.cg.f32 %0, [%1];" : "=f"(x) : "l"(p));
-    }
-    return x;
-  }
-  template <Reuse kReuse>
-  __device__ __forceinline__ Pack<kPackWidth> LoadPack(const float* p) const {
-    Pack<kPackWidth> x;
-    if (kReuse == Reuse::kNever) {
-      asm volatile("ld.global.cs.v4.f32 {%0,%1,%2,%3}, [%4];"
-                   : "=f"(x.e[0]), "=f"(x.e[1]), "=f"(x.e[2]), "=f"(x.e[3])
-                   : "l"(p));
-    } else {
-      asm volatile("ld.global.cg.v4.f32 {%0,%1,%2,%3}, [%4];"
-                   : "=f"(x.e[0]), "=f"(x.e[1]), "=f"(x.e[2]), "=f"(x.e[3])
-                   : "l"(p));
-    }
-    return x;
-  }
-  template <Reuse kReuse>
-  __device__ __forceinline__ void Store(float* p, float x) const {
-    if (kReuse == Reuse::kNever) {
-      asm volatile("st.global.cs.f32 [%0], %1;" ::"l"(p), "f"(x) : "memory");
-    } else {
-      asm volatile("st.global.cg.f32 [%0], %1;" ::"l"(p), "f"(x) : "memory");
-    }
-  }
-  template <Reuse kReuse>
-  __device__ __forceinline__ void StorePack(float* p, const Pack<kPackWidth>& x) const {
-    if (kReuse == Reuse::kNever) {
-      asm volatile("st.global.cs.v4.f32 [%0], {%1,%2,%3,%4};" ::"l"(p), "f"(x.e[0]), "f"(x.e[1]),
-                   "f"(x.e[2]), "f"(x.e[3])
-                   : "memory");
-    } else {
-      asm volatile("st.global.cg.v4.f32 [%0], {%1,%2,%3,%4};" ::"l"(p), "f"(x.e[0]), "f"(x.e[1]),
-                   "f"(x.e[2]), "f"(x.e[3])
-                   : "memory");
-    }
-  }
-
-  // Everything this thread (and, after a barrier, its block) wrote is seen by whoever sees what is
-  // written after this.
-  __device__ __forceinline__ void Fence() const { __threadfence(); }
-  __device__ __forceinline__ int32_t AtomicAdd(int32_t* p, int32_t x) const {
-    return atomicAdd(p, x);
-  }
-  __device__ __forceinline__ void AtomicMin(int32_t* p, int32_t x) const { atomicMin(p, x); }
-  // What other blocks stored earlier in this launch, once a counter has said so: read past L1,
-  // which may hold the line from before (a fence empties it, but only from compute capability 7.0
-  // on).
-  __device__ __forceinline__ float LoadPublished(const float* p) const {
-    float x;
+// Tensor elements are moved by these four. The instructions are written out: ordinary accesses
+// through these pointers would be generic ones, and the intrinsics of older toolkits let the
+// compiler move a load across a barrier. No element is read twice by a multiprocessor, so L1 is
+// passed by.
+template <Reuse kReuse>
+FTP_DEVICE float Load(const float* p) {
+  float x;
+  if (kReuse == Reuse::kNever) {
+    asm volatile("ld.global.cs.f32 %0, [%1];" : "=f"(x) : "l"(p));
+  } else {
     asm volatile("ld.global.cg.f32 %0, [%1];" : "=f"(x) : "l"(p));
-    return x;
   }
-  __device__ __forceinline__ double LoadPublished(const double* p) const {
-    double x;
-    asm volatile("ld.global.cg.f64 %0, [%1];" : "=d"(x) : "l"(p));
-    return x;
+  return x;
+}
+template <Reuse kReuse>
+FTP_DEVICE Pack<kPackWidth> LoadPack(const float* p) {
+  Pack<kPackWidth> x;
+  if (kReuse == Reuse::kNever) {
+    asm volatile("ld.global.cs.v4.f32 {%0,%1,%2,%3}, [%4];"
+                 : "=f"(x.e[0]), "=f"(x.e[1]), "=f"(x.e[2]), "=f"(x.e[3])
+                 : "l"(p));
+  } else {
+    asm volatile("ld.global.cg.v4.f32 {%0,%1,%2,%3}, [%4];"
+                 : "=f"(x.e[0]), "=f"(x.e[1]), "=f"(x.e[2]), "=f"(x.e[3])
+                 : "l"(p));
   }
-  // A word that other blocks write during this launch.
-  __device__ __forceinline__ int32_t LoadVolatile(const int32_t* p) const {
-    return *static_cast<const volatile int32_t*>(p);
+  return x;
+}
+template <Reuse kReuse>
+FTP_DEVICE void Store(float* p, float x) {
+  if (kReuse == Reuse::kNever) {
+    asm volatile("st.global.cs.f32 [%0], %1;" ::"l"(p), "f"(x) : "memory");
+  } else {
+    asm volatile("st.global.cg.f32 [%0], %1;" ::"l"(p), "f"(x) : "memory");
   }
-  __device__ __forceinline__ void StoreVolatile(int32_t* p, int32_t x) const {
-    *static_cast<volatile int32_t*>(p) = x;
+}
+template <Reuse kReuse>
+FTP_DEVICE void StorePack(float* p, const Pack<kPackWidth>& x) {
+  if (kReuse == Reuse::kNever) {
+    asm volatile("st.global.cs.v4.f32 [%0], {%1,%2,%3,%4};" ::"l"(p), "f"(x.e[0]), "f"(x.e[1]),
+                 "f"(x.e[2]), "f"(x.e[3])
+                 : "memory");
+  } else {
+    asm volatile("st.global.cg.v4.f32 [%0], {%1,%2,%3,%4};" ::"l"(p), "f"(x.e[0]), "f"(x.e[1]),
+                 "f"(x.e[2]), "f"(x.e[3])
+                 : "memory");
   }
-  // Between two looks at such a word.
-  __device__ __forceinline__ void Pause() const {
+}
+
+// What other blocks stored earlier in this launch, once a counter has said so: read past L1,
+// which may hold the line from before (a fence empties it, but only from compute capability 7.0
+// on).
+FTP_DEVICE float LoadPublished(const float* p) {
+  float x;
+  asm volatile("ld.global.cg.f32 %0, [%1];" : "=f"(x) : "l"(p));
+  return x;
+}
+FTP_DEVICE double LoadPublished(const double* p) {
+  double x;
+  asm volatile("ld.global.cg.f64 %0, [%1];" : "=d"(x) : "l"(p));
+  return x;
+}
+// A word that other blocks write during this launch.
+FTP_DEVICE int32_t LoadVolatile(const int32_t* p) {
+  return *static_cast<const volatile int32_t*>(p);
+}
+FTP_DEVICE void StoreVolatile(int32_t* p, int32_t x) { *static_cast<volatile int32_t*>(p) = x; }
+// Between two looks at such a word.
+FTP_DEVICE void Pause() {
 #if __CUDA_ARCH__ >= 700
-    __nanosleep(100);
+  __nanosleep(100);
 #endif
-  }
-
- private:
-  BlockShared* shared_;
-};
-
-#endif  // __CUDACC__
+}
 
 }  // namespace tfjs_ftp
 

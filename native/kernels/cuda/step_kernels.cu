@@ -18,8 +18,7 @@ namespace tfjs_ftp {
 namespace {
 
 __global__ void __launch_bounds__(kBlockThreads) check_kernel(const StepArgs args) {
-  __shared__ BlockShared shared;
-  CheckBlock(DeviceSimt(&shared), args);
+  CheckBlock(args);
 }
 
 // At least three blocks a multiprocessor: with 64 bytes in flight a thread that is enough to keep
@@ -27,18 +26,18 @@ __global__ void __launch_bounds__(kBlockThreads) check_kernel(const StepArgs arg
 template <BaseUpdate kBase>
 __global__ void __launch_bounds__(kBlockThreads, 3) deviate_kernel(const StepArgs args) {
   __shared__ BlockShared shared;
-  DeviateBlock<DeviceSimt, kBase>(DeviceSimt(&shared), args);
+  DeviateBlock<kBase>(shared, args);
 }
 
 // Said how many blocks shall fit, CUDA 12's ptxas stops spilling a few registers here (sm_60).
 __global__ void __launch_bounds__(kBlockThreads, 2) finish_kernel(const StepArgs args) {
   __shared__ BlockShared shared;
-  FinishBlock(DeviceSimt(&shared), args);
+  FinishBlock(shared, args);
 }
 
 __global__ void __launch_bounds__(kBlockThreads) project_kernel(const StepArgs args) {
   __shared__ BlockShared shared;
-  ProjectBlock(DeviceSimt(&shared), args);
+  ProjectBlock(shared, args);
 }
 
 template <BaseUpdate kBase>

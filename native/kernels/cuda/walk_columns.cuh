@@ -17,10 +17,9 @@ struct TilePlace {
   int line_lane;
 };
 
-template <class Simt>
-FTP_DEVICE TilePlace PlaceInTile(const Simt& simt, const DevicePartition& p) {
-  const int line_lane = simt.Thread() / p.lanes;
-  return {simt.Thread() - line_lane * p.lanes, line_lane};
+FTP_DEVICE TilePlace PlaceInTile(const DevicePartition& p) {
+  const int line_lane = Thread() / p.lanes;
+  return {Thread() - line_lane * p.lanes, line_lane};
 }
 
 // Runs `body` with the place of the columns from `index` on.
@@ -39,35 +38,34 @@ FTP_DEVICE int64_t RowOfColumn(const DevicePartition& p, int64_t column) {
 
 // Adds one kind of column sum over the lines that the block had at a time and writes one partial a
 // column: `slot` points to the tile's first column. All threads take part.
-template <class Simt, int kWidth>
-FTP_DEVICE void StoreColumnSums(const Simt& simt, int lanes, int columns,
+template <int kWidth>
+FTP_DEVICE void StoreColumnSums(BlockShared& shared, int lanes, int columns,
                                 const double (&sums)[kWidth], double* slot) {
-  BlockShared& shared = simt.Shared();
-  const int thread = simt.Thread();
+  const int thread = Thread();
 #pragma unroll
   for (int i = 0; i < kWidth; ++i) shared.sums[i][thread] = sums[i];
-  simt.Sync();
+  __syncthreads();
   // lanes * kWidth may exceed the block where a line of 65 to 128 packs has it to itself in pairs.
   for (int column = thread; column < lanes * kWidth; column += kBlockThreads) {
     const int lane = column / kWidth;
     const double* const first = &shared.sums[column - lane * kWidth][lane];
     double sum = first[0];
 #pragma unroll 4
-    for (int y = 1; y < simt.Shared().tile.line_lanes; ++y) sum += first[y * lanes];
+    for (int y = 1; y < shared.tile.line_lanes; ++y) sum += first[y * lanes];
     if (column < columns) slot[column] = sum;
   }
-  simt.Sync();  // before the next one writes
+  __syncthreads();  // before the next one writes
 }
 
-template <class Simt, BaseUpdate kBase, DeviationMode kMode, int kWidth>
-FTP_DEVICE void DeviateColumns(const Simt& simt, const StepConstants& constants,
+template <BaseUpdate kBase, DeviationMode kMode, int kWidth>
+FTP_DEVICE void DeviateColumns(BlockShared& shared, const StepConstants& constants,
                                const VariableRecord& record, int64_t chunk) {
   constexpr bool kRejoin = kMode == DeviationMode::kRejoin;
   const DevicePartition& p = record.partition;
-  const TileRange& range = simt.Shared().tile;
-  if (simt.Thread() == 0) simt.Shared().tile = ChunkTile(p, chunk);
-  simt.Sync();
-  const TilePlace place = PlaceInTile(simt, p);
+  const TileRange& range = shared.tile;
+  if (Thread() == 0) shared.tile = ChunkTile(p, chunk);
+  __syncthreads();
+  const TilePlace place = PlaceInTile(p);
   double h = 0.0;
 #pragma unroll 1
   for (int tile = 0; tile < range.columns; tile += p.lanes * kWidth) {
@@ -91,8 +89,8 @@ FTP_DEVICE void DeviateColumns(const Simt& simt, const StepConstants& constants,
 #pragma unroll 1
       for (int line = place.line_lane; line < range.lines; line += range.line_lanes) {
         AtColumns<kWidth>(record.aligned, index, [&](const auto& elements) {
-          const PackTerms<kWidth> terms = DeviatePack<Simt, kBase, kMode>(
-              simt, constants, record, elements, ratio, inverse_norm);
+          const PackTerms<kWidth> terms =
+              DeviatePack<kBase, kMode>(constants, record, elements, ratio, inverse_norm);
 #pragma unroll
           for (int i = 0; i < kWidth; ++i) {
             c[i] += static_cast<double>(terms.c.e[i]);
@@ -110,24 +108,24 @@ FTP_DEVICE void DeviateColumns(const Simt& simt, const StepConstants& constants,
     }
     double* const slot = record.partials() + range.stripe * p.columns + range.first_column + tile;
     const int columns = range.columns - tile;
-    StoreColumnSums<Simt, kWidth>(simt, p.lanes, columns, c, slot);
+    StoreColumnSums<kWidth>(shared, p.lanes, columns, c, slot);
     if constexpr (kRejoin) {
-      StoreColumnSums<Simt, kWidth>(simt, p.lanes, columns, d, slot + p.plane());
-      StoreColumnSums<Simt, kWidth>(simt, p.lanes, columns, gd, slot + 2 * p.plane());
+      StoreColumnSums<kWidth>(shared, p.lanes, columns, d, slot + p.plane());
+      StoreColumnSums<kWidth>(shared, p.lanes, columns, gd, slot + 2 * p.plane());
     }
   }
-  if constexpr (kMode == DeviationMode::kContinue) h = BlockSum(simt, h);
-  if (simt.Thread() == 0) record.chunk_h()[chunk] = h;
+  if constexpr (kMode == DeviationMode::kContinue) h = BlockSum(shared, h);
+  if (Thread() == 0) record.chunk_h()[chunk] = h;
 }
 
-template <class Simt, int kWidth>
-FTP_DEVICE void ProjectColumns(const Simt& simt, const VariableRecord& record, int64_t chunk) {
+template <int kWidth>
+FTP_DEVICE void ProjectColumns(BlockShared& shared, const VariableRecord& record, int64_t chunk) {
   const DevicePartition& p = record.partition;
-  const TileRange& range = simt.Shared().tile;
-  if (simt.Thread() == 0) simt.Shared().tile = ChunkTile(p, chunk);
-  simt.Sync();
-  const TilePlace place = PlaceInTile(simt, p);
-  const float gamma = simt.LoadPublished(record.constraint);
+  const TileRange& range = shared.tile;
+  if (Thread() == 0) shared.tile = ChunkTile(p, chunk);
+  __syncthreads();
+  const TilePlace place = PlaceInTile(p);
+  const float gamma = LoadPublished(record.constraint);
 #pragma unroll 1
   for (int tile = 0; tile < range.columns; tile += p.lanes * kWidth) {
     const int column = tile + place.lane * kWidth;
@@ -136,14 +134,13 @@ FTP_DEVICE void ProjectColumns(const Simt& simt, const VariableRecord& record, i
 #pragma unroll
     for (int i = 0; i < kWidth; ++i) {
       ratio.e[i] = ProjectRatio(
-          gamma,
-          simt.LoadPublished(record.norms + RowOfColumn(p, range.first_column + column + i)));
+          gamma, LoadPublished(record.norms + RowOfColumn(p, range.first_column + column + i)));
     }
     int64_t index = range.first_index + column + place.line_lane * p.columns;
 #pragma unroll 2
     for (int line = place.line_lane; line < range.lines; line += range.line_lanes) {
       AtColumns<kWidth>(record.aligned, index,
-                        [&](const auto& elements) { ProjectPack(simt, record, elements, ratio); });
+                        [&](const auto& elements) { ProjectPack(record, elements, ratio); });
       index += range.line_lanes * p.columns;
     }
   }

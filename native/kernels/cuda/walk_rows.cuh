@@ -18,10 +18,10 @@ struct RowSums {
 
 // Pass 1 over a row's slots from first_slot + lane on, every `lanes`-th; adds to this thread's
 // sums.
-template <class Simt, BaseUpdate kBase, DeviationMode kMode>
-FTP_DEVICE void DeviateSlots(const Simt& simt, const StepConstants& constants,
+template <BaseUpdate kBase, DeviationMode kMode>
+FTP_DEVICE void DeviateSlots(BlockShared& shared, const StepConstants& constants,
                              const VariableRecord& record, int64_t row, int lane, RowSums* sums) {
-  const RowsPlace& place = simt.Shared().rows;
+  const RowsPlace& place = shared.rows;
   float ratio = 0.0f;
   float inverse_norm = 0.0f;
   if constexpr (kMode == DeviationMode::kContinue) {
@@ -36,8 +36,8 @@ FTP_DEVICE void DeviateSlots(const Simt& simt, const StepConstants& constants,
     if (span.empty()) continue;
     AtSpan(record.aligned, span, [&](const auto& elements) {
       constexpr int kWidth = std::decay_t<decltype(elements)>::kWidth;
-      const PackTerms<kWidth> terms = DeviatePack<Simt, kBase, kMode>(
-          simt, constants, record, elements, Fill<kWidth>(ratio), Fill<kWidth>(inverse_norm));
+      const PackTerms<kWidth> terms = DeviatePack<kBase, kMode>(
+          constants, record, elements, Fill<kWidth>(ratio), Fill<kWidth>(inverse_norm));
 #pragma unroll
       for (int i = 0; i < kWidth; ++i) {
         sums->c += static_cast<double>(terms.c.e[i]);
@@ -52,14 +52,14 @@ FTP_DEVICE void DeviateSlots(const Simt& simt, const StepConstants& constants,
 
 // Pass 1 over a chunk. Of whole rows it finishes the norms and leaves the largest one; of a piece
 // it leaves the sums for the finish. Either way it leaves the chunk's share of the hyper-gradient.
-template <class Simt, BaseUpdate kBase, DeviationMode kMode>
-FTP_DEVICE void DeviateRows(const Simt& simt, const StepConstants& constants,
+template <BaseUpdate kBase, DeviationMode kMode>
+FTP_DEVICE void DeviateRows(BlockShared& shared, const StepConstants& constants,
                             const VariableRecord& record, int64_t chunk) {
-  if (simt.Thread() == 0) simt.Shared().rows = ChunkRows(record.partition, chunk);
-  simt.Sync();
-  const RowsPlace& place = simt.Shared().rows;
+  if (Thread() == 0) shared.rows = ChunkRows(record.partition, chunk);
+  __syncthreads();
+  const RowsPlace& place = shared.rows;
   const int lanes = place.lanes;
-  const int lane = simt.Thread() % lanes;
+  const int lane = Thread() % lanes;
   const bool piece = record.partition.walk == DeviceWalk::kPieces;
   double h = 0.0;
   float max_norm = 0.0f;
@@ -67,17 +67,17 @@ FTP_DEVICE void DeviateRows(const Simt& simt, const StepConstants& constants,
   // All threads go round equally often: lanes of a warp are added up together.
 #pragma unroll 1
   for (int base = 0; base < place.rows; base += kBlockThreads / lanes) {
-    const bool active = base + simt.Thread() / lanes < place.rows;
-    const int64_t row = place.first_row + base + simt.Thread() / lanes;
+    const bool active = base + Thread() / lanes < place.rows;
+    const int64_t row = place.first_row + base + Thread() / lanes;
     if constexpr (kMode == DeviationMode::kRejoin) sums.gd = 0.0;
     sums.c = 0.0;
     sums.d = 0.0;
-    if (active) DeviateSlots<Simt, kBase, kMode>(simt, constants, record, row, lane, &sums);
+    if (active) DeviateSlots<kBase, kMode>(shared, constants, record, row, lane, &sums);
     if (piece) break;  // the one row of all threads
-    const double c = simt.LaneSum(sums.c, lanes);
+    const double c = LaneSum(sums.c, lanes);
     if constexpr (kMode == DeviationMode::kRejoin) {
-      const double d = simt.LaneSum(sums.d, lanes);
-      const double gd = simt.LaneSum(sums.gd, lanes);
+      const double d = LaneSum(sums.d, lanes);
+      const double gd = LaneSum(sums.gd, lanes);
       if (active && lane == 0) h += gd / (d + kNormEpsilon);
     }
     if (active && lane == 0) {
@@ -87,21 +87,21 @@ FTP_DEVICE void DeviateRows(const Simt& simt, const StepConstants& constants,
     }
   }
   if constexpr (kMode == DeviationMode::kContinue) h = sums.gd;
-  if constexpr (kMode != DeviationMode::kFirst) h = BlockSum(simt, h);
-  if (!piece) max_norm = BlockMaxNorm(simt, max_norm);
-  if (simt.Thread() == 0) {
+  if constexpr (kMode != DeviationMode::kFirst) h = BlockSum(shared, h);
+  if (!piece) max_norm = BlockMaxNorm(shared, max_norm);
+  if (Thread() == 0) {
     record.chunk_h()[chunk] = h;
     record.chunk_max()[chunk] = max_norm;
   }
   if (!piece) return;
   double* const partials = record.partials();
   const int64_t plane = record.partition.plane();
-  const double c = BlockSum(simt, sums.c);
-  if (simt.Thread() == 0) partials[chunk] = c;
+  const double c = BlockSum(shared, sums.c);
+  if (Thread() == 0) partials[chunk] = c;
   if constexpr (kMode == DeviationMode::kRejoin) {
-    const double d = BlockSum(simt, sums.d);
-    const double gd = BlockSum(simt, sums.gd);
-    if (simt.Thread() == 0) {
+    const double d = BlockSum(shared, sums.d);
+    const double gd = BlockSum(shared, sums.gd);
+    if (Thread() == 0) {
       partials[plane + chunk] = d;
       partials[2 * plane + chunk] = gd;
     }
@@ -109,22 +109,21 @@ FTP_DEVICE void DeviateRows(const Simt& simt, const StepConstants& constants,
 }
 
 // Pass 2 over a chunk.
-template <class Simt>
-FTP_DEVICE void ProjectRows(const Simt& simt, const VariableRecord& record, int64_t chunk) {
-  if (simt.Thread() == 0) simt.Shared().rows = ChunkRows(record.partition, chunk);
-  simt.Sync();
-  const RowsPlace& place = simt.Shared().rows;
+FTP_DEVICE void ProjectRows(BlockShared& shared, const VariableRecord& record, int64_t chunk) {
+  if (Thread() == 0) shared.rows = ChunkRows(record.partition, chunk);
+  __syncthreads();
+  const RowsPlace& place = shared.rows;
   const int lanes = place.lanes;
-  const float gamma = simt.LoadPublished(record.constraint);
-  for (int i = simt.Thread() / lanes; i < place.rows; i += kBlockThreads / lanes) {
+  const float gamma = LoadPublished(record.constraint);
+  for (int i = Thread() / lanes; i < place.rows; i += kBlockThreads / lanes) {
     const int64_t row = place.first_row + i;
-    const float ratio = ProjectRatio(gamma, simt.LoadPublished(record.norms + row));
+    const float ratio = ProjectRatio(gamma, LoadPublished(record.norms + row));
 #pragma unroll 2
-    for (int slot = simt.Thread() % lanes; slot < place.slots; slot += lanes) {
+    for (int slot = Thread() % lanes; slot < place.slots; slot += lanes) {
       const Span span = RowSpan(record.partition, row, place.first_slot + slot);
       if (span.empty()) continue;
       AtSpan(record.aligned, span, [&](const auto& elements) {
-        ProjectPack(simt, record, elements, Fill<std::decay_t<decltype(elements)>::kWidth>(ratio));
+        ProjectPack(record, elements, Fill<std::decay_t<decltype(elements)>::kWidth>(ratio));
       });
     }
   }

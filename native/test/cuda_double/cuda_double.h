@@ -1,6 +1,7 @@
 // What tests ask of the double of the CUDA runtime: faults at chosen places, other schedules, and
 // what it has found wrong. The double has the interface of tfjs_ftp_cuda: the same host code of
-// kernels/cuda, with kernels run on the host (emulate.h) and with a CUDA runtime of its own.
+// kernels/cuda, its launchers among it, with a CUDA runtime of its own that runs the PTX of the
+// kernels (../ptx).
 //
 // It is stricter than a GPU. Work on a stream runs as late as CUDA's rules allow: only when the
 // host waits for it, or for work that is ordered behind it, and of two operations that nothing
@@ -12,6 +13,8 @@
 #include <cstddef>
 #include <cstdint>
 #include <string>
+
+#include "../ptx/machine.h"
 
 namespace tfjs_ftp {
 namespace cuda_double {
@@ -30,6 +33,15 @@ void LoseDevice(int64_t operations);
 
 // Unordered operations run in a random order drawn from `seed`; 0 (the default): the later first.
 void SetSchedule(uint64_t seed);
+
+// How the blocks of a kernel share the device. `resident`, of them at a time, is what the occupancy
+// of every kernel says; the production code asks for it once in a process.
+struct KernelSchedule {
+  int64_t resident = 3;
+  ptx::Order order = ptx::Order::kForward;
+  uint32_t seed = 1;
+};
+void SetKernelSchedule(const KernelSchedule& schedule);
 
 // Device memory that cudaMemGetInfo tells and allocations must fit in; 8 GB at first.
 void SetMemory(size_t bytes);

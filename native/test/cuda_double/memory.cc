@@ -114,6 +114,15 @@ bool Memory::InPinned(const void* start, size_t bytes) const {
   return Holds(pinned_, start, bytes);
 }
 
+ptx::Allocation Memory::AllocationAt(uint64_t address) const {
+  const void* const start = reinterpret_cast<const void*>(address);
+  const Blocks::value_type* const found = Find(device_, start);
+  if (found != nullptr) return {found->first, found->first + found->second.bytes};
+  if (!InDevice(start, 1)) return {};
+  const uint64_t page = WholePages(1);
+  return {address / page * page, address / page * page + page};
+}
+
 bool Memory::IsDevice(const void* address) const { return Find(device_, address) != nullptr; }
 
 void Memory::Protect(int protection) const {

@@ -6,6 +6,8 @@
 #include <cstdint>
 #include <map>
 
+#include "../ptx/machine.h"
+
 namespace tfjs_ftp {
 namespace cuda_double {
 
@@ -22,6 +24,9 @@ class Memory {
   // Whether the whole range lies in one allocation of the kind.
   bool InDevice(const void* start, size_t bytes) const;
   bool InPinned(const void* start, size_t bytes) const;
+  // What a kernel may touch around an address: the allocation there. Host memory that counts as
+  // device memory is taken page by page, as its bounds are not known.
+  ptx::Allocation AllocationAt(uint64_t address) const;
   // Whether an address lies in device memory, however long what is there.
   bool IsDevice(const void* address) const;
 
