@@ -156,12 +156,13 @@ FTP_DEVICE PackTerms<kWidth> DeviatePack(const StepConstants& constants,
   return terms;
 }
 
-// W_t = A + ratio C_t.
+// W_t = A + ratio C_t. C is not read again in this step: as the first to leave L2 it makes room for
+// the C of chunks that are still to come.
 template <int kWidth, Access kHow>
 FTP_DEVICE void ProjectPack(const VariableRecord& record, const Elements<kWidth, kHow>& elements,
                             const Pack<kWidth>& ratio) {
   const Pack<kWidth> anchor = LoadAt<Reuse::kNever>(record.anchor, elements);
-  const Pack<kWidth> c = LoadAt<Reuse::kSoon>(record.deviation, elements);
+  const Pack<kWidth> c = LoadAt<Reuse::kNever>(record.deviation, elements);
   Pack<kWidth> w;
 #pragma unroll
   for (int i = 0; i < kWidth; ++i) w.e[i] = Project(anchor.e[i], ratio.e[i], c.e[i]);

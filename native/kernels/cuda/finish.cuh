@@ -121,9 +121,9 @@ FTP_DEVICE bool FinishItem(BlockShared& shared, const StepArgs& args, const Work
   if (record.partition.has_partials()) FinishGroup(shared, record, item.part);
   const int64_t groups = record.partition.groups;
   if (groups > 1) {
-    __threadfence();
     __syncthreads();
     if (Thread() == 0) {
+      __threadfence();  // of the whole block's writes, which the barrier has put in front of it
       shared.word = atomicAdd(&args.progress[item.record].finished, 1);
       __threadfence();
     }
