@@ -1,10 +1,10 @@
 /**
- * Floating-point operations a parameter of a step, counted from the formulas of native/kernels/ftp_math.h: every +, -, *,
+ * Floating-point operations a parameter of a step, counted from the formulas of native/kernels/methods/: every +, -, *,
  * / and square root is one, and so is a maximum; absolute values, comparisons and conversions are none. Of a step after
  * the first. What is done once a row or a variable is not counted.
  */
 
-/** By the name of the formula in ftp_math.h. */
+/** By the name of the formula in methods/. */
 export const FORMULA_FLOPS = {
   FirstMoment: 3,
   SecondMoment: 4,

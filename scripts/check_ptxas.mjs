@@ -9,7 +9,8 @@ import { run, tail } from './lib/child.mjs';
 import { reporter, reportFailure, SetupError, seconds } from './lib/report.mjs';
 
 const BUILD = 'build-ptxas';
-const EXPECTED_KERNELS = 9;
+// check, gather and its finish; pass 1 of 15 pairs; finish and pass 2 of 3 rules; 3 of one launch.
+const EXPECTED_KERNELS = 27;
 
 /** One entry a kernel and architecture, from the output of `nvcc -Xptxas -v`. */
 function parsePtxas(text) {
@@ -32,11 +33,12 @@ function parsePtxas(text) {
   return kernels;
 }
 
-/** `deviate_kernel<0>` from a mangled name: the kernel's own name and the base update it is for. */
+/** `deviate_kernel<AdamW, Ftp>` from a mangled name: the kernel's own name and the pieces that it is for. */
 function shortName(mangled) {
-  const name = mangled.match(/\d+([a-z]+_kernel)/)?.[1] ?? mangled;
-  const base = mangled.match(/BaseUpdateE(\d)/)?.[1];
-  return base === undefined ? name : `${name}<${['adamw', 'sgd', 'proposal'][Number(base)]}>`;
+  const name = mangled.match(/\d+([a-z_]+_kernel)/)?.[1] ?? mangled;
+  const pieces = [...mangled.matchAll(/NS_\d+([A-Za-z0-9]+?)E/g)].map((match) => match[1]);
+  const named = pieces.filter((piece) => piece !== 'StepArgs');
+  return named.length === 0 ? name : `${name}<${named.join(', ')}>`;
 }
 
 async function command(program, args) {

@@ -2,7 +2,7 @@
 #include <string>
 #include <vector>
 
-#include "../kernels/ftp_kernels.h"
+#include "../kernels/step.h"
 #include "exports.h"
 #if defined(TFJS_FTP_HAVE_CUDA)
 #include "../kernels/cuda/cuda_device.h"

@@ -6,7 +6,7 @@
 
 #include <string>
 
-#include "../kernels/ftp_kernels.h"
+#include "../kernels/step.h"
 
 namespace tfjs_ftp {
 

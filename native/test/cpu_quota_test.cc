@@ -9,7 +9,7 @@
 #include <string>
 
 #include "../kernels/cpu/thread_pool.h"
-#include "../kernels/ftp_kernels.h"
+#include "../kernels/step.h"
 #include "driven.h"
 
 namespace tfjs_ftp {

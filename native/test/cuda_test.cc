@@ -13,6 +13,7 @@
 #include "../kernels/cuda/cuda_device.h"
 #include "../kernels/cuda/launch_step.h"
 #include "../kernels/cuda/pinned_ring.h"
+#include "../kernels/cuda/work_table.h"
 #include "device_memory.h"
 #include "driven.h"
 #include "oracle_loop.h"
@@ -38,7 +39,7 @@ std::vector<Shape> Shapes() {
 
 // A list of variables with its device memory.
 struct OnDevice {
-  std::vector<DeviceFloats> weights, gradients, states, outputs;
+  std::vector<DeviceFloats> weights, gradients, proposals, states, outputs;
   std::vector<VariableStep> list;
 
   // `t` as in VariableStep; variable i rejoins where `rejoins(i)`.
@@ -48,12 +49,14 @@ struct OnDevice {
       Driven& x = (*variables)[i];
       weights.emplace_back(x.weights, offset);
       gradients.emplace_back(x.gradient, offset);
+      proposals.emplace_back(x.proposal, offset);
       states.emplace_back(x.state, offset);
       outputs.emplace_back(static_cast<int64_t>(x.weights.size()), offset);
       outputs.back().Poison();
       VariableStep step = x.Step(t, t, t == 1 || rejoins(i));
       step.weights = weights.back().get();
       step.gradient = gradients.back().get();
+      if (!x.proposal.empty()) step.proposal = proposals.back().get();
       step.state = states.back().get();
       step.output = outputs.back().get();
       list.push_back(step);
@@ -121,10 +124,12 @@ constexpr CudaVariant kBoth[] = {CudaVariant::kThreeLaunches, CudaVariant::kOneL
 
 void TestOracle() {
   for (const Shape& shape : Shapes()) {
-    for (int variant = 0; variant < kFtpVariants; ++variant) {
+    for (int variant = 0; variant < kVariants; ++variant) {
       for (const CudaVariant launches : kBoth) {
         CudaTuning tuning;
         tuning.variant = launches;
+        if (launches == CudaVariant::kOneLaunch && !TakesOneLaunch(Variant(variant), tuning))
+          continue;
         ForEachKind(shape, variant, 3, [&](OracleRun run) {
           run.name += launches == CudaVariant::kThreeLaunches ? ", three launches" : ", one launch";
           TestOne(run, tuning);

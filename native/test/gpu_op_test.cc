@@ -7,6 +7,7 @@
 #include <cstdlib>
 
 #include "../kernels/cuda/cuda_device.h"
+#include "../kernels/plan.h"
 #include "../op/tf_api.h"
 #include "device_memory.h"
 #include "gpu_op_harness.h"
@@ -37,8 +38,10 @@ void StepByOps(const TheirStream& theirs, const OracleRun& run, const VariableSt
   CHECK(made.ok(), "%s", made.message.c_str());
   const TensorRef state = made.outputs[0];
   CHECK(CallWrite("GPU", state, theirs.Put(x->state), 0).ok(), "write");
-  const Result result = CallStep("GPU", EncodePlan(run.options, {step}), {state},
-                                 {theirs.Put(x->weights)}, {theirs.Put(x->gradient)});
+  const Result result =
+      CallStep("GPU", EncodePlan(run.options, {step}), {state}, {theirs.Put(x->weights)},
+               {theirs.Put(x->gradient)},
+               x->proposal.empty() ? Tensors() : Tensors{theirs.Put(x->proposal)});
   CHECK(result.ok(), "%s: %s", run.name.c_str(), result.message.c_str());
   if (!result.ok()) return;
   x->output = theirs.Get(result.outputs[0]);
@@ -50,7 +53,7 @@ void TestResults() {
   int number = 0;
   for (const Shape& shape : {Shape{1, 1, 1}, Shape{1, 7, 33}, Shape{1, 3, 4099}, Shape{1, 300, 7},
                              Shape{33, 65, 1}, Shape{2, 260, 4}, Shape{9, 12, 64}}) {
-    for (int variant = 0; variant < kFtpVariants; ++variant) {
+    for (int variant = 0; variant < kVariants; ++variant) {
       ForEachKind(shape, variant, 3, [&](OracleRun run) {
         run.options.check_finite = ++number % 2 == 0;
         run.options.threads = 1;
@@ -179,11 +182,12 @@ void TestRefused() {
   underway.Fails("no plan", call({1, 2, 3}, underway.gradients), kTfInvalidArgument,
                  "not a step plan");
   std::vector<int32_t> fewer = plan;
-  fewer[3] = 2;
+  fewer[6] = 2;
   underway.Fails("fewer variables", call(fewer, underway.gradients), kTfInvalidArgument,
                  "the plan has 2 variables, the op call another number");
   std::vector<int32_t> larger = plan;
-  larger[40 + 16 + 2 + 2] += 1;  // rows of variable 1
+  larger[static_cast<size_t>(PlanVariablesAt(plan.data())) + 16 + 2 + 2] +=
+      1;  // rows of variable 1
   underway.Fails("another shape", call(larger, underway.gradients), kTfInvalidArgument,
                  "variable 1: sizes of state, weights and gradient do not fit the plan");
   Tensors swapped = underway.gradients;

@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "../kernels/ftp_kernels.h"
+#include "../kernels/step.h"
 #include "tf_double.h"
 
 namespace tfjs_ftp {

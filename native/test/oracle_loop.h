@@ -20,7 +20,6 @@ constexpr double kConstraintTolerance = 2e-3;
 
 // FTP around AdamW, with decay, with AMSGrad; SGD plain, with momentum, dampening and decay, with
 // Nesterov; a proposal. Behind them the other rules and the exact hyper-gradient.
-constexpr int kFtpVariants = 7;
 constexpr int kVariants = 19;
 constexpr int kAdamWVariant = 0;
 constexpr int kMomentumVariant = 4;

@@ -42,15 +42,14 @@ inline CudaResult StepAlone(const StepOptions& options, const std::vector<Variab
   };
   const auto size_of = [](const VariableStep& step) { return step.outer * step.rows * step.inner; };
   const auto state_of = [&](const VariableStep& step) {
-    return LayoutState(options.base, options.amsgrad, options.momentum_slot, step.excluded,
-                       size_of(step), step.rows)
-        .length;
+    return LayoutState(options, step.excluded, size_of(step), step.rows).length;
   };
   std::vector<VariableStep> on_device = list;
   for (VariableStep& step : on_device) {
     step.state = put(step.state, state_of(step));
     step.weights = put(step.weights, size_of(step));
     step.gradient = put(step.gradient, size_of(step));
+    if (step.proposal != nullptr) step.proposal = put(step.proposal, size_of(step));
     step.output = put(step.output, size_of(step));
   }
   DeviceFloats scratch(sizes.scratch_bytes / static_cast<int64_t>(sizeof(float)));
@@ -74,14 +73,16 @@ inline CudaResult StepAlone(const StepOptions& options, const std::vector<Variab
 }
 
 // Whether the element-wise state in `x` has the bits that the CPU's step gives. `before`: the
-// variable before the step.
+// variable before the step. Not for DiGraP, whose moments follow from sums of this step.
 inline bool StateOfCpuStep(StepOptions options, const VariableStep& step, Driven before,
                            const Driven& x) {
+  if (options.rule == Rule::kDigrap) return true;
   options.threads = 1;
   const VariableStep on_cpu = before.Step(step.t, step.n, step.from_weights);
   CpuStep(options, &on_cpu, 1);
   const StateLayout layout = x.Layout(options);
-  const int64_t first = layout.anchor == kNoSection ? 0 : layout.anchor;
+  const int64_t anchor = layout[Slot::kAnchor];
+  const int64_t first = anchor == kNoSection ? 0 : anchor;
   return std::equal(x.state.begin() + first, x.state.end(), before.state.begin() + first);
 }
 

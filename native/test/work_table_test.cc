@@ -147,7 +147,7 @@ void TestFusedOrder() {
       }
       for (int32_t record = 0; record < static_cast<int32_t>(shape.records); ++record) {
         const VariableRecord& r = args.records[record];
-        const bool whole = r.excluded || r.partition.chunks == 1;
+        const bool whole = !r.projects || r.partition.chunks == 1;
         const std::vector<FusedPhase> phases =
             whole ? std::vector<FusedPhase>{FusedPhase::kWhole}
                   : std::vector<FusedPhase>{FusedPhase::kDeviate, FusedPhase::kFinish,

@@ -275,13 +275,24 @@ describe('roofline', () => {
   });
 });
 
-test('FLOPs of the formulas are those of ftp_math.h', () => {
-  const source = fs.readFileSync(path.join(root, 'native', 'kernels', 'ftp_math.h'), 'utf8');
-  for (const [name, flops] of Object.entries(FORMULA_FLOPS)) {
-    const [, formula] =
-      new RegExp(`FTP_INLINE T ${name}\\([^)]*\\) \\{\\s*return (.*?);`, 's').exec(source) ?? [];
+/** Where each formula stands, and its expression there. */
+const FORMULAS: { [name in keyof typeof FORMULA_FLOPS]: [file: string, expression: RegExp] } = {
+  FirstMoment: ['adamw.h', /x->m = (.*?);/s],
+  SecondMoment: ['adamw.h', /x->v = (.*?);/s],
+  AdamWUpdate: ['adamw.h', /const T u = (.*?);/s],
+  AddDecoupledDecay: ['adamw.h', /reads_weights \? (u [^:]*?) : u;/s],
+  MomentumBuffer: ['sgd.h', /first_update \? d : (.*?);/s],
+  DeviationFromState: ['method.h', /DeviationFromState\([^)]*\) \{\s*return (.*?);/s],
+  Project: ['method.h', /Project\([^)]*\) \{\s*return (.*?);/s],
+};
+
+test('FLOPs of the formulas are those of the kernels', () => {
+  for (const [name, [file, expression]] of Object.entries(FORMULAS)) {
+    const source = fs.readFileSync(path.join(root, 'native', 'kernels', 'methods', file), 'utf8');
+    const [, formula] = expression.exec(source) ?? [];
     expect(formula, name).toBeDefined();
-    expect((formula as string).match(/[-+*/]|Sqrt\(/g)?.length, name).toBe(flops);
+    const operations = (formula as string).replaceAll('->', '.').match(/[-+*/]|Sqrt\(/g)?.length;
+    expect(operations, name).toBe(FORMULA_FLOPS[name as keyof typeof FORMULA_FLOPS]);
   }
   expect(flopsPerParameter('ftp-adamw')).toBe(20);
   expect(flopsPerParameter('adamw')).toBe(13);

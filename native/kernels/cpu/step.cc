@@ -16,6 +16,7 @@
 
 #include "../methods.h"
 #include "../partition.h"
+#include "../prepared.h"
 #include "../state.h"
 #include "dispatch.h"
 #include "float_mode.h"
@@ -71,52 +72,27 @@ int64_t LayScratch(Work* work, double* scratch) {
   return partials + 2 * shares;
 }
 
-// Partial sums per column or piece that pass 1 leaves in this mode.
-template <class RulePiece>
-int64_t RowSumsOf(DeviationMode mode) {
-  switch (mode) {
-    case DeviationMode::kFirst:
-      return RulePiece::template kRowSums<DeviationMode::kFirst>;
-    case DeviationMode::kContinue:
-      return RulePiece::template kRowSums<DeviationMode::kContinue>;
-    case DeviationMode::kRejoin:
-      break;
-  }
-  return RulePiece::template kRowSums<DeviationMode::kRejoin>;
-}
-
-Work Prepare(const StepOptions& options, const VariableStep& variable, bool stream) {
+Work MakeWork(const StepOptions& options, const VariableStep& variable, bool stream) {
+  const Prepared prepared = Prepare(options, variable);
   Work work;
+  work.projects = prepared.projects;
+  work.row_sums = prepared.row_sums;
+  work.gather_sums = prepared.gather_sums;
   PassArgs& args = work.args;
   args = PassArgs{};
   args.base = options.base;
-  args.rule = RuleOf(options, variable.excluded);
+  args.rule = prepared.rule;
+  args.mode = prepared.mode;
   args.stream = stream;
+  args.base_scalars = prepared.base_scalars;
+  args.rule_scalars = prepared.rule_scalars;
   args.weights = variable.weights;
   args.gradient = variable.gradient;
   args.proposal = variable.proposal;
   args.output = variable.output;
   args.state = PointersOf(LayoutState(options, variable), variable.state);
-  VisitMethod(args.base, args.rule, [&](auto base_type, auto rule_type) {
-    using Base = PieceOf<decltype(base_type)>;
-    using RulePiece = PieceOf<decltype(rule_type)>;
-    using BaseNumbers = typename Base::Numbers;
-    using RuleNumbers = typename RulePiece::Numbers;
-    args.base_scalars.Set(Base::Prepare(ReadNumbers<BaseNumbers>(options.base_numbers),
-                                        options.base_flags, variable));
-    args.rule_scalars.Set(RulePiece::Prepare(ReadNumbers<RuleNumbers>(options.rule_numbers),
-                                             options.rule_flags, variable, options));
-    if constexpr (RulePiece::kProjects) {
-      args.mode = RulePiece::ModeOf(variable);
-      work.projects = true;
-      work.row_sums = RowSumsOf<RulePiece>(args.mode);
-    }
-    static_assert(RulePiece::kGatherSums <= kMaxGatherSums, "kMaxGatherSums");
-    work.gather_sums = RulePiece::kGatherSums;
-  });
-  const bool whole = work.projects && RuleIsWhole(options);
-  args.partition = whole ? MakePartition(1, 1, variable.size())
-                         : MakePartition(variable.outer, variable.rows, variable.inner);
+  args.partition = prepared.whole ? MakePartition(1, 1, variable.size())
+                                  : MakePartition(variable.outer, variable.rows, variable.inner);
   if (work.projects) args.level = args.state[Slot::kConstraint][0];
   return work;
 }
@@ -295,7 +271,7 @@ StepResult RunStep(const StepOptions& options, const VariableStep* variables, in
     if (variables[i].size() == 0) continue;
     if (!IsCompiled(options, variables[i].excluded)) return {StepStatus::kUnsupported, i};
     const bool is_small = variables[i].size() <= kSmallVariable;
-    Work work = Prepare(options, variables[i], elements >= kStreamElements);
+    Work work = MakeWork(options, variables[i], elements >= kStreamElements);
     work.variable = i;
     gather_doubles += work.gather_sums * CeilDiv(variables[i].size(), kPlainChunkElements);
     if (work.projects) {

@@ -9,8 +9,7 @@
 
 #include <cstdint>
 
-#include "../deviation_mode.h"
-#include "../ftp_math.h"
+#include "../methods/method.h"
 #include "../partition.h"
 
 namespace tfjs_ftp {
@@ -31,7 +30,7 @@ enum class DeviceWalk : int32_t {
   kRows,     // whole rows a chunk, `lanes` threads a row; norms are done in pass 1
   kPieces,   // one piece of a long row a chunk
   kColumns,  // a stripe of lines times a block of columns a chunk, one sum a column
-  kPlain,    // excluded: no rows
+  kPlain,    // one pass over elements: no rows
 };
 
 struct DevicePartition {
@@ -245,9 +244,8 @@ inline void PartitionColumns(DevicePartition* p, DeviationMode mode, int64_t chu
 }
 
 // Cuts [outer, rows, inner] (all > 0).
-inline DevicePartition MakeDevicePartition(int64_t outer, int64_t rows, int64_t inner,
-                                           bool excluded, DeviationMode mode,
-                                           int64_t chunk_elements) {
+inline DevicePartition MakeDevicePartition(int64_t outer, int64_t rows, int64_t inner, bool plain,
+                                           DeviationMode mode, int64_t chunk_elements) {
   DevicePartition p;
   if (rows == 1) {
     inner *= outer;
@@ -257,7 +255,7 @@ inline DevicePartition MakeDevicePartition(int64_t outer, int64_t rows, int64_t 
   p.rows = rows;
   p.inner = inner;
   p.size = outer * rows * inner;
-  if (excluded) {
+  if (plain) {
     p.walk = DeviceWalk::kPlain;
     p.chunks = CeilDiv(p.size, chunk_elements);
     return p;

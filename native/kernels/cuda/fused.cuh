@@ -38,19 +38,19 @@ FTP_DEVICE void WaitFor(const int32_t* word, int64_t value) {
 
 // The item in shared memory. Each part has one place in the code, whatever phase asks for it: the
 // kernel stays small.
-template <BaseUpdate kBase>
+template <class Base, class RulePiece>
 FTP_DEVICE void RunFusedItem(BlockShared& shared, const StepArgs& args) {
   const FusedItem& item = shared.fused;
   const VariableRecord& record = shared.record();
   TakeRecord(shared, args, item.record);
   const bool whole = item.phase == FusedPhase::kWhole;
   if (whole || item.phase == FusedPhase::kDeviate) {
-    DeviateItem<kBase>(shared, args, {item.record, item.part});
+    DeviateItem<Base, RulePiece>(shared, {item.record, item.part});
     if (!whole) {
       PublishThen([&] { atomicAdd(&args.progress[item.record].arrived, 1); });
       return;
     }
-    if (record.excluded) return;
+    if (!record.projects) return;
     __syncthreads();
   }
   if (whole || item.phase == FusedPhase::kFinish) {
@@ -58,7 +58,7 @@ FTP_DEVICE void RunFusedItem(BlockShared& shared, const StepArgs& args) {
     const int64_t last = whole ? record.partition.groups : item.part + 1;
     bool updated = false;
     for (int32_t group = whole ? 0 : item.part; group < last; ++group) {
-      updated = FinishItem(shared, args, {item.record, group});
+      updated = FinishItem<RulePiece>(shared, args, {item.record, group});
     }
     if (!whole) {
       if (updated) {
@@ -69,10 +69,10 @@ FTP_DEVICE void RunFusedItem(BlockShared& shared, const StepArgs& args) {
     __syncthreads();
   }
   if (item.phase == FusedPhase::kProject) WaitFor(&args.progress[item.record].ready, 1);
-  ProjectItem(shared, {item.record, item.part});
+  ProjectItem<RulePiece>(shared, {item.record, item.part});
 }
 
-template <BaseUpdate kBase>
+template <class Base, class RulePiece>
 FTP_DEVICE void RunFusedBlock(BlockShared& shared, const StepArgs& args) {
   if (Refused(args)) return;
   FusedItem& taken = shared.fused;
@@ -84,7 +84,7 @@ FTP_DEVICE void RunFusedBlock(BlockShared& shared, const StepArgs& args) {
     }
     __syncthreads();
     if (taken.record < 0) return;
-    RunFusedItem<kBase>(shared, args);
+    RunFusedItem<Base, RulePiece>(shared, args);
     __syncthreads();  // before the next item takes the block's shared memory
   }
 }

@@ -1,6 +1,6 @@
-// The one-launch CUDA step (fused.cuh says how it works). 36 bytes a float32 parameter under AdamW
-// where C stays in L2 between the passes of a variable. Gives the same bits as the three launches:
-// the same functions on the same partition, only in another order of blocks.
+// The one-launch CUDA step of FTP (fused.cuh says how it works). 36 bytes a float32 parameter under
+// AdamW where C stays in L2 between the passes of a variable. Gives the same bits as the three
+// launches: the same functions on the same partition, only in another order of blocks.
 #include <cuda_runtime.h>
 
 #include <atomic>
@@ -12,24 +12,18 @@
 namespace tfjs_ftp {
 namespace {
 
-template <BaseUpdate kBase>
+template <class Base>
 __global__ void __launch_bounds__(kBlockThreads, 3) fused_kernel(const StepArgs args) {
   __shared__ BlockShared shared;
-  RunFusedBlock<kBase>(shared, args);
+  RunFusedBlock<Base, Ftp>(shared, args);
 }
 
 using FusedKernel = void (*)(StepArgs);
 
 FusedKernel KernelOf(BaseUpdate base) {
-  switch (base) {
-    case BaseUpdate::kAdamW:
-      return fused_kernel<BaseUpdate::kAdamW>;
-    case BaseUpdate::kSgd:
-      return fused_kernel<BaseUpdate::kSgd>;
-    case BaseUpdate::kProposal:
-      break;
-  }
-  return fused_kernel<BaseUpdate::kProposal>;
+  FusedKernel kernel = nullptr;
+  VisitBase(base, [&](auto base_type) { kernel = fused_kernel<PieceOf<decltype(base_type)>>; });
+  return kernel;
 }
 
 }  // namespace
@@ -38,15 +32,16 @@ int LaunchOne(BaseUpdate base, const StepArgs& args, int64_t blocks, void* strea
   if (args.fused_count == 0) return cudaSuccess;
   const ProfileRange range("one launch");
   const int64_t grid = blocks < args.fused_count ? blocks : args.fused_count;
-  KernelOf(
-      base)<<<static_cast<unsigned>(grid), kBlockThreads, 0, static_cast<cudaStream_t>(stream)>>>(
+  const FusedKernel kernel = KernelOf(base);
+  kernel<<<static_cast<unsigned>(grid), kBlockThreads, 0, static_cast<cudaStream_t>(stream)>>>(
       args);
   return cudaPeekAtLastError();
 }
 
 int64_t ResidentBlocks(BaseUpdate base, int* error) {
   constexpr int kDevices = 64;
-  static std::atomic<int> known[kDevices][3];
+  constexpr int kBases = static_cast<int>(BaseUpdate::kProposal) + 1;
+  static std::atomic<int> known[kDevices][kBases];
   int device = 0;
   *error = cudaGetDevice(&device);
   if (*error != cudaSuccess) return 0;

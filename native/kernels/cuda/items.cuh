@@ -4,6 +4,7 @@
 #ifndef TFJS_FTP_KERNELS_CUDA_ITEMS_CUH_
 #define TFJS_FTP_KERNELS_CUDA_ITEMS_CUH_
 
+#include "../methods.h"
 #include "finish.cuh"
 #include "walk_columns.cuh"
 #include "walk_rows.cuh"
@@ -16,99 +17,145 @@ FTP_DEVICE bool Refused(const StepArgs& args) {
 }
 
 // Looks at the chunk's share of the gradient. x - x is 0 for finite x, NaN for NaN and infinities.
+template <int kWidth>
+FTP_DEVICE bool AllFinite(const Pack<kWidth>& g) {
+  bool finite = true;
+#pragma unroll
+  for (const float x : g.e) finite = finite && x - x == 0.0f;
+  return finite;
+}
+
 FTP_DEVICE void CheckItem(const StepArgs& args, const WorkItem& item) {
   const VariableRecord& record = args.records[item.record];
   const float* const gradient = record.gradient;
-  const bool aligned = record.aligned;
-  const ElementRange range = ChunkElements(record.partition, item.part);
   bool finite = true;
-  for (int64_t i = range.begin + Thread() * kPackWidth; i < range.end;
-       i += kBlockThreads * kPackWidth) {
-    const int64_t left = range.end - i;
-    const Span span = {i, 0, left < kPackWidth ? static_cast<int32_t>(left) : kPackWidth};
-    AtSpan(aligned, span, [&](const auto& elements) {
-      const auto g = LoadAt<Reuse::kSoon>(gradient, elements);  // pass 1 reads it again
-#pragma unroll
-      for (const float x : g.e) finite = finite && x - x == 0.0f;
-    });
-  }
+  ForElements(record.aligned, ChunkElements(record.partition, item.part),
+              [&](const auto& elements) {
+                // Pass 1 reads it again.
+                finite = AllFinite(elements.LoadSoon(gradient)) && finite;
+              });
   if (!finite) atomicMin(&args.header->non_finite, record.index);
 }
 
-// Plain base update of a chunk of an excluded variable: W_t = W - U.
-template <BaseUpdate kBase>
-FTP_DEVICE void PlainItem(const StepConstants& constants, const VariableRecord& record,
-                          int64_t chunk) {
-  const ElementRange range = ChunkElements(record.partition, chunk);
-#pragma unroll 1
-  for (int64_t i = range.begin + Thread() * kPackWidth; i < range.end;
-       i += kBlockThreads * kPackWidth) {
-    const int64_t left = range.end - i;
-    const Span span = {i, 0, left < kPackWidth ? static_cast<int32_t>(left) : kPackWidth};
-    AtSpan(record.aligned, span, [&](const auto& elements) {
-      const auto g = LoadAt<Reuse::kNever>(record.gradient, elements);
-      auto w = LoadAt<Reuse::kNever>(record.weights, elements);
-      const auto u = BaseStep<kBase>(constants, record, elements, g, w);
-#pragma unroll
-      for (int k = 0; k < elements.kWidth; ++k) w.e[k] = w.e[k] - u.e[k];
-      StoreAt<Reuse::kNever>(record.output, elements, w);
-    });
-  }
-}
-
-template <BaseUpdate kBase, DeviationMode kMode>
-FTP_DEVICE void DeviateWalk(BlockShared& shared, const StepConstants& constants,
-                            const VariableRecord& record, int64_t chunk) {
-  switch (record.partition.walk) {
-    case DeviceWalk::kRows:
-    case DeviceWalk::kPieces:
-      return DeviateRows<kBase, kMode>(shared, constants, record, chunk);
-    case DeviceWalk::kColumns:
-      // Other modes are cut for single columns (MakeDevicePartition).
-      if constexpr (kMode == DeviationMode::kContinue) {
-        if (record.partition.width == kPackWidth) {
-          return DeviateColumns<kBase, kMode, kPackWidth>(shared, constants, record, chunk);
-        }
-      }
-      return DeviateColumns<kBase, kMode, 1>(shared, constants, record, chunk);
-    case DeviceWalk::kPlain:
-      return;
-  }
-}
-
-// Pass 1 of a chunk, or all of it where the variable is excluded.
-template <BaseUpdate kBase>
-FTP_DEVICE void DeviateItem(BlockShared& shared, const StepArgs& args, const WorkItem& item) {
+// The sums that a rule takes of a chunk before anything is written, and the check, in one read of
+// the gradient.
+template <class RulePiece>
+FTP_DEVICE void GatherItem(BlockShared& shared, const StepArgs& args, const WorkItem& item) {
+  constexpr int kSums = RulePiece::kGatherSums;
+  TakeRecord(shared, args, item.record);
   const VariableRecord& record = shared.record();
-  if constexpr (kBase != BaseUpdate::kProposal) {
-    if (record.excluded) return PlainItem<kBase>(args.constants, record, item.part);
+  const bool gathers = record.gather_sums > 0;
+  bool finite = true;
+  double sums[kSums] = {};
+  ForElements(record.aligned, ChunkElements(record.partition, item.part),
+              [&](const auto& elements) {
+                const auto g = elements.LoadSoon(record.gradient);
+                finite = AllFinite(g) && finite;
+                if (!gathers) return;
+                const auto terms = RulePiece::Gather(elements, record, g);
+#pragma unroll
+                for (int s = 0; s < kSums; ++s) AddTo(&sums[s], terms.sum[s]);
+              });
+  if (!finite && args.check) atomicMin(&args.header->non_finite, record.index);
+  if (!gathers) return;
+#pragma unroll
+  for (int s = 0; s < kSums; ++s) {
+    const double sum = BlockSum(shared, sums[s]);
+    if (Thread() == 0) record.gathered()[item.part * kSums + s] = sum;
   }
-  switch (record.mode) {
-    case DeviationMode::kFirst:
-      return DeviateWalk<kBase, DeviationMode::kFirst>(shared, args.constants, record, item.part);
-    case DeviationMode::kContinue:
-      return DeviateWalk<kBase, DeviationMode::kContinue>(shared, args.constants, record,
-                                                          item.part);
-    case DeviationMode::kRejoin:
-      if constexpr (kBase != BaseUpdate::kProposal) {
-        return DeviateWalk<kBase, DeviationMode::kRejoin>(shared, args.constants, record,
-                                                          item.part);
-      }
+}
+
+// What the rule makes of a variable's sums.
+template <class RulePiece>
+FTP_DEVICE void FinishGathering(BlockShared& shared, const StepArgs& args, int32_t index) {
+  constexpr int kSums = RulePiece::kGatherSums;
+  TakeRecord(shared, args, index);
+  const VariableRecord& record = shared.record();
+  if (record.gather_sums == 0) return;
+  double sums[kSums];
+#pragma unroll
+  for (int s = 0; s < kSums; ++s) {
+    double sum = 0.0;
+    for (int64_t chunk = Thread(); chunk < record.partition.chunks; chunk += kBlockThreads) {
+      sum += record.gathered()[chunk * kSums + s];
+    }
+    sums[s] = BlockSum(shared, sum);
+  }
+  if (Thread() == 0) {
+    *record.gathered_level() =
+        RulePiece::FinishGather(record.rule_scalars.As<typename RulePiece::Scalars>(), sums,
+                                record.constraint(), record.norms());
+  }
+}
+
+// The one pass of a rule that does not project, over a chunk.
+template <class Base, class RulePiece>
+FTP_DEVICE void PlainItem(const VariableRecord& record, int64_t chunk) {
+  const auto& base = record.base_scalars.As<typename Base::Scalars>();
+  const auto& rule = record.rule_scalars.As<typename RulePiece::Scalars>();
+  float level = 0.0f;
+  if constexpr (RulePiece::kGatherSums > 0) level = static_cast<float>(*record.gathered_level());
+  ForElements(record.aligned, ChunkElements(record.partition, chunk), [&](const auto& elements) {
+    elements.Store(record.output,
+                   PlainElements<Base, RulePiece>(elements, record, base, rule, level));
+  });
+}
+
+template <class Base, class RulePiece, DeviationMode kMode>
+FTP_DEVICE void DeviateWalk(BlockShared& shared, const VariableRecord& record, int64_t chunk) {
+  if constexpr (RulePiece::template kHasMode<kMode>) {
+    switch (record.partition.walk) {
+      case DeviceWalk::kRows:
+      case DeviceWalk::kPieces:
+        return DeviateRows<Base, RulePiece, kMode>(shared, record, chunk);
+      case DeviceWalk::kColumns:
+        // Other modes are cut for single columns (MakeDevicePartition).
+        if constexpr (kMode == DeviationMode::kContinue) {
+          if (record.partition.width == kPackWidth) {
+            return DeviateColumns<Base, RulePiece, kMode, kPackWidth>(shared, record, chunk);
+          }
+        }
+        return DeviateColumns<Base, RulePiece, kMode, 1>(shared, record, chunk);
+      case DeviceWalk::kPlain:
+        return;
+    }
+  }
+}
+
+// Pass 1 of a chunk, or all of it where there is no second.
+template <class Base, class RulePiece>
+FTP_DEVICE void DeviateItem(BlockShared& shared, const WorkItem& item) {
+  const VariableRecord& record = shared.record();
+  if constexpr (kCompiled<Base, NoRule>) {
+    if (record.rule == Rule::kNone) return PlainItem<Base, NoRule>(record, item.part);
+  }
+  if constexpr (RulePiece::kProjects) {
+    switch (record.mode) {
+      case DeviationMode::kFirst:
+        return DeviateWalk<Base, RulePiece, DeviationMode::kFirst>(shared, record, item.part);
+      case DeviationMode::kContinue:
+        return DeviateWalk<Base, RulePiece, DeviationMode::kContinue>(shared, record, item.part);
+      case DeviationMode::kRejoin:
+        return DeviateWalk<Base, RulePiece, DeviationMode::kRejoin>(shared, record, item.part);
+    }
+  } else if constexpr (!std::is_same<RulePiece, NoRule>::value) {
+    PlainItem<Base, RulePiece>(record, item.part);
   }
 }
 
 // Pass 2 of a chunk of a projected variable.
+template <class RulePiece>
 FTP_DEVICE void ProjectItem(BlockShared& shared, const WorkItem& item) {
   const VariableRecord& record = shared.record();
   switch (record.partition.walk) {
     case DeviceWalk::kRows:
     case DeviceWalk::kPieces:
-      return ProjectRows(shared, record, item.part);
+      return ProjectRows<RulePiece>(shared, record, item.part);
     case DeviceWalk::kColumns:
       if (record.partition.width == kPackWidth) {
-        return ProjectColumns<kPackWidth>(shared, record, item.part);
+        return ProjectColumns<RulePiece, kPackWidth>(shared, record, item.part);
       }
-      return ProjectColumns<1>(shared, record, item.part);
+      return ProjectColumns<RulePiece, 1>(shared, record, item.part);
     case DeviceWalk::kPlain:
       return;
   }
@@ -116,27 +163,39 @@ FTP_DEVICE void ProjectItem(BlockShared& shared, const WorkItem& item) {
 
 FTP_DEVICE void CheckBlock(const StepArgs& args) { CheckItem(args, args.items[Block()]); }
 
-template <BaseUpdate kBase>
+template <class RulePiece>
+FTP_DEVICE void GatherBlock(BlockShared& shared, const StepArgs& args) {
+  GatherItem<RulePiece>(shared, args, args.items[Block()]);
+}
+
+template <class RulePiece>
+FTP_DEVICE void FinishGatheringBlock(BlockShared& shared, const StepArgs& args) {
+  if (!Refused(args)) FinishGathering<RulePiece>(shared, args, Block());
+}
+
+template <class Base, class RulePiece>
 FTP_DEVICE void DeviateBlock(BlockShared& shared, const StepArgs& args) {
   if (Refused(args)) return;
   const WorkItem item = args.items[Block()];
   TakeRecord(shared, args, item.record);
-  DeviateItem<kBase>(shared, args, item);
+  DeviateItem<Base, RulePiece>(shared, item);
 }
 
+template <class RulePiece>
 FTP_DEVICE void FinishBlock(BlockShared& shared, const StepArgs& args) {
   if (Refused(args)) return;
   const WorkItem item = args.finish_items[Block()];
   TakeRecord(shared, args, item.record);
-  FinishItem(shared, args, item);
+  FinishItem<RulePiece>(shared, args, item);
 }
 
 // In reverse: the chunks whose C was written last are the most likely to be in L2.
+template <class RulePiece>
 FTP_DEVICE void ProjectBlock(BlockShared& shared, const StepArgs& args) {
   if (Refused(args)) return;
   const WorkItem item = args.items[args.projected_count - 1 - Block()];
   TakeRecord(shared, args, item.record);
-  ProjectItem(shared, item);
+  ProjectItem<RulePiece>(shared, item);
 }
 
 }  // namespace tfjs_ftp

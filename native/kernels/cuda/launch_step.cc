@@ -20,7 +20,7 @@ CudaResult CudaStep(const StepOptions& options, const VariableStep* variables, i
   const TableShape shape = MeasureTable(options, variables, count, tuning);
   result.step = {shape.status, shape.variable};
   if (shape.status != StepStatus::kOk) return result;
-  const bool one_launch = tuning.variant == CudaVariant::kOneLaunch;
+  const bool one_launch = TakesOneLaunch(options, tuning);
   int64_t blocks = 0;
   if (one_launch) {
     blocks = ResidentBlocks(options.base, &result.cuda);
@@ -37,10 +37,10 @@ CudaResult CudaStep(const StepOptions& options, const VariableStep* variables, i
                                   cudaMemcpyHostToDevice, static_cast<cudaStream_t>(stream));
   }
   if (result.cuda != cudaSuccess) return result;
-  if (options.check_finite) result.cuda = LaunchCheck(args, stream);
+  result.cuda = LaunchGathering(options.rule, args, stream);
   if (result.cuda != cudaSuccess) return result;
   result.cuda = one_launch ? LaunchOne(options.base, args, blocks, stream)
-                           : LaunchThree(options.base, args, stream);
+                           : LaunchThree(options.base, options.rule, args, stream);
   return result;
 }
 

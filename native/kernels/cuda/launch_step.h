@@ -1,5 +1,5 @@
 // Plain C++ interface of the fused FTP step on a CUDA device, the counterpart of CpuStep in
-// ftp_kernels.h: pointers, sizes and a stream in; a status out. No CUDA header is needed to call
+// step.h: pointers, sizes and a stream in; a status out. No CUDA header is needed to call
 // it.
 #ifndef TFJS_FTP_KERNELS_CUDA_LAUNCH_STEP_H_
 #define TFJS_FTP_KERNELS_CUDA_LAUNCH_STEP_H_
@@ -7,7 +7,7 @@
 #include <cstdint>
 #include <string>
 
-#include "../ftp_kernels.h"
+#include "../step.h"
 
 namespace tfjs_ftp {
 

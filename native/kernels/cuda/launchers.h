@@ -8,14 +8,16 @@ namespace tfjs_ftp {
 
 // Each launcher enqueues on `stream` (a cudaStream_t) and returns the cudaError_t of its launches.
 
-// Looks for non-finite gradients; one block a chunk.
-int LaunchCheck(const StepArgs& args, void* stream);
+// What comes before anything is written: a rule's sums, and the look for gradients that are not
+// finite where args.check asks for it, in one read of the gradients. One block a chunk, then one a
+// variable.
+int LaunchGathering(Rule rule, const StepArgs& args, void* stream);
 // Pass 1, finish, pass 2: one block a chunk, one a group of rows, one a chunk.
-int LaunchThree(BaseUpdate base, const StepArgs& args, void* stream);
-// Everything in one launch of `blocks` blocks.
+int LaunchThree(BaseUpdate base, Rule rule, const StepArgs& args, void* stream);
+// Everything of FTP in one launch of `blocks` blocks.
 int LaunchOne(BaseUpdate base, const StepArgs& args, int64_t blocks, void* stream);
 
-// Loads the kernels of LaunchCheck and LaunchThree onto the current device. Left to itself the
+// Loads the kernels of LaunchGathering and LaunchThree onto the current device. Left to itself the
 // runtime loads a kernel when it is first launched, which takes memory: a launch in the middle of a
 // step could fail for want of it, with half of the step done. Fails too where no compiled
 // architecture fits the device.

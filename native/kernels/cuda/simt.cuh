@@ -5,6 +5,7 @@
 
 #include <cstdint>
 
+#include "../elements.h"
 #include "work_table.h"
 
 #define FTP_DEVICE static __device__ __forceinline__
@@ -61,7 +62,7 @@ FTP_DEVICE float WarpMaxNorm(float x) {
 // compiler move a load across a barrier. No element is read twice by a multiprocessor, so L1 is
 // passed by.
 template <Reuse kReuse>
-FTP_DEVICE float Load(const float* p) {
+FTP_DEVICE float LoadFloat(const float* p) {
   float x;
   if (kReuse == Reuse::kNever) {
     asm volatile("ld.global.cs.f32 %0, [%1];" : "=f"(x) : "l"(p));
@@ -85,7 +86,7 @@ FTP_DEVICE Pack<kPackWidth> LoadPack(const float* p) {
   return x;
 }
 template <Reuse kReuse>
-FTP_DEVICE void Store(float* p, float x) {
+FTP_DEVICE void StoreFloat(float* p, float x) {
   if (kReuse == Reuse::kNever) {
     asm volatile("st.global.cs.f32 [%0], %1;" ::"l"(p), "f"(x) : "memory");
   } else {

@@ -57,90 +57,87 @@ FTP_DEVICE void StoreColumnSums(BlockShared& shared, int lanes, int columns,
   __syncthreads();  // before the next one writes
 }
 
-template <BaseUpdate kBase, DeviationMode kMode, int kWidth>
-FTP_DEVICE void DeviateColumns(BlockShared& shared, const StepConstants& constants,
-                               const VariableRecord& record, int64_t chunk) {
-  constexpr bool kRejoin = kMode == DeviationMode::kRejoin;
+// The numbers of the rows that neighbouring columns belong to.
+template <int kWidth, class LoadNorm>
+FTP_DEVICE Pack<kWidth> ColumnNorms(const VariableRecord& record, int64_t column,
+                                    const LoadNorm& load) {
+  Pack<kWidth> norms;
+#pragma unroll
+  for (int i = 0; i < kWidth; ++i) {
+    norms.e[i] = load(record.norms() + RowOfColumn(record.partition, column + i));
+  }
+  return norms;
+}
+
+template <class Base, class RulePiece, DeviationMode kMode, int kWidth>
+FTP_DEVICE void DeviateColumns(BlockShared& shared, const VariableRecord& record, int64_t chunk) {
+  constexpr int kSums = RulePiece::template kRowSums<kMode>;
+  const auto& base = record.base_scalars.As<typename Base::Scalars>();
+  const auto& rule = record.rule_scalars.As<typename RulePiece::Scalars>();
   const DevicePartition& p = record.partition;
   const TileRange& range = shared.tile;
   if (Thread() == 0) shared.tile = ChunkTile(p, chunk);
   __syncthreads();
   const TilePlace place = PlaceInTile(p);
-  double h = 0.0;
+  double total = 0.0;
 #pragma unroll 1
   for (int tile = 0; tile < range.columns; tile += p.lanes * kWidth) {
     const int column = tile + place.lane * kWidth;
-    double c[kWidth] = {};
-    double d[kRejoin ? kWidth : 1] = {};
-    double gd[kRejoin ? kWidth : 1] = {};
+    double sums[kSums][kWidth] = {};
     if (place.line_lane < range.line_lanes && column < range.columns) {
-      Pack<kWidth> ratio{};
-      Pack<kWidth> inverse_norm{};
+      Pack<kWidth> norms(1.0f);
       if constexpr (kMode == DeviationMode::kContinue) {
-        const float gamma = record.constraint[0];
-#pragma unroll
-        for (int i = 0; i < kWidth; ++i) {
-          const float norm = record.norms[RowOfColumn(p, range.first_column + column + i)];
-          ratio.e[i] = ProjectRatio(gamma, norm);
-          inverse_norm.e[i] = 1.0f / norm;
-        }
+        norms = ColumnNorms<kWidth>(record, range.first_column + column,
+                                    [](const float* p) { return *p; });
       }
+      const auto factors = RulePiece::At(rule, record.level(), norms);
       int64_t index = range.first_index + column + place.line_lane * p.columns;
 #pragma unroll 1
       for (int line = place.line_lane; line < range.lines; line += range.line_lanes) {
         AtColumns<kWidth>(record.aligned, index, [&](const auto& elements) {
-          const PackTerms<kWidth> terms =
-              DeviatePack<kBase, kMode>(constants, record, elements, ratio, inverse_norm);
+          const auto terms =
+              DeviateElements<Base, RulePiece, kMode>(elements, record, base, factors);
 #pragma unroll
           for (int i = 0; i < kWidth; ++i) {
-            c[i] += static_cast<double>(terms.c.e[i]);
-            if constexpr (kMode == DeviationMode::kContinue) {
-              h += static_cast<double>(terms.gd.e[i]);
-            }
-            if constexpr (kRejoin) {
-              d[i] += static_cast<double>(terms.d.e[i]);
-              gd[i] += static_cast<double>(terms.gd.e[i]);
-            }
+#pragma unroll
+            for (int s = 0; s < kSums; ++s) sums[s][i] += static_cast<double>(terms.row[s].e[i]);
           }
+          if constexpr (RulePiece::template kTotals<kMode>) AddTo(&total, terms.total);
         });
         index += range.line_lanes * p.columns;
       }
     }
     double* const slot = record.partials() + range.stripe * p.columns + range.first_column + tile;
-    const int columns = range.columns - tile;
-    StoreColumnSums<kWidth>(shared, p.lanes, columns, c, slot);
-    if constexpr (kRejoin) {
-      StoreColumnSums<kWidth>(shared, p.lanes, columns, d, slot + p.plane());
-      StoreColumnSums<kWidth>(shared, p.lanes, columns, gd, slot + 2 * p.plane());
+#pragma unroll
+    for (int s = 0; s < kSums; ++s) {
+      StoreColumnSums<kWidth>(shared, p.lanes, range.columns - tile, sums[s], slot + s * p.plane());
     }
   }
-  if constexpr (kMode == DeviationMode::kContinue) h = BlockSum(shared, h);
-  if (Thread() == 0) record.chunk_h()[chunk] = h;
+  total = BlockSum(shared, total);
+  if (Thread() == 0) record.chunk_total()[chunk] = total;
 }
 
-template <int kWidth>
+template <class RulePiece, int kWidth>
 FTP_DEVICE void ProjectColumns(BlockShared& shared, const VariableRecord& record, int64_t chunk) {
   const DevicePartition& p = record.partition;
   const TileRange& range = shared.tile;
   if (Thread() == 0) shared.tile = ChunkTile(p, chunk);
   __syncthreads();
   const TilePlace place = PlaceInTile(p);
-  const float gamma = LoadPublished(record.constraint);
+  const float level = LoadPublished(record.constraint());
 #pragma unroll 1
   for (int tile = 0; tile < range.columns; tile += p.lanes * kWidth) {
     const int column = tile + place.lane * kWidth;
     if (place.line_lane >= range.line_lanes || column >= range.columns) continue;
-    Pack<kWidth> ratio;
-#pragma unroll
-    for (int i = 0; i < kWidth; ++i) {
-      ratio.e[i] = ProjectRatio(
-          gamma, LoadPublished(record.norms + RowOfColumn(p, range.first_column + column + i)));
-    }
+    const Pack<kWidth> ratio = RulePiece::Ratio(
+        level, ColumnNorms<kWidth>(record, range.first_column + column,
+                                   [](const float* p) { return LoadPublished(p); }));
     int64_t index = range.first_index + column + place.line_lane * p.columns;
 #pragma unroll 2
     for (int line = place.line_lane; line < range.lines; line += range.line_lanes) {
-      AtColumns<kWidth>(record.aligned, index,
-                        [&](const auto& elements) { ProjectPack(record, elements, ratio); });
+      AtColumns<kWidth>(record.aligned, index, [&](const auto& elements) {
+        elements.Store(record.output, ProjectElements(elements, record, ratio));
+      });
       index += range.line_lanes * p.columns;
     }
   }

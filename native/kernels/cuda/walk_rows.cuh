@@ -10,120 +10,99 @@
 
 namespace tfjs_ftp {
 
-struct RowSums {
-  double c;
-  double gd;
-  double d;
-};
-
-// Pass 1 over a row's slots from first_slot + lane on, every `lanes`-th; adds to this thread's
-// sums.
-template <BaseUpdate kBase, DeviationMode kMode>
-FTP_DEVICE void DeviateSlots(BlockShared& shared, const StepConstants& constants,
-                             const VariableRecord& record, int64_t row, int lane, RowSums* sums) {
+// Pass 1 over a row's slots from first_slot + lane on, every `lanes`-th; adds to this thread's sums
+// of the row and to its total.
+template <class Base, class RulePiece, DeviationMode kMode, int kSums>
+FTP_DEVICE void DeviateSlots(BlockShared& shared, const VariableRecord& record, int64_t row,
+                             int lane, double (&sums)[kSums], double* total) {
+  const auto& base = record.base_scalars.As<typename Base::Scalars>();
+  const auto& rule = record.rule_scalars.As<typename RulePiece::Scalars>();
   const RowsPlace& place = shared.rows;
-  float ratio = 0.0f;
-  float inverse_norm = 0.0f;
-  if constexpr (kMode == DeviationMode::kContinue) {
-    const float norm = record.norms[row];
-    ratio = ProjectRatio(record.constraint[0], norm);
-    inverse_norm = 1.0f / norm;
-  }
+  const float level = record.level();
+  const float norm = kMode == DeviationMode::kContinue ? record.norms()[row] : 1.0f;
   // Not unrolled: a pack's loads alone keep memory busy, and registers are scarce.
 #pragma unroll 1
   for (int slot = lane; slot < place.slots; slot += place.lanes) {
     const Span span = RowSpan(record.partition, row, place.first_slot + slot);
     if (span.empty()) continue;
     AtSpan(record.aligned, span, [&](const auto& elements) {
-      constexpr int kWidth = std::decay_t<decltype(elements)>::kWidth;
-      const PackTerms<kWidth> terms = DeviatePack<kBase, kMode>(
-          constants, record, elements, Fill<kWidth>(ratio), Fill<kWidth>(inverse_norm));
+      using T = typename std::decay_t<decltype(elements)>::T;
+      const auto factors = RulePiece::At(rule, level, T(norm));
+      const auto terms = DeviateElements<Base, RulePiece, kMode>(elements, record, base, factors);
 #pragma unroll
-      for (int i = 0; i < kWidth; ++i) {
-        sums->c += static_cast<double>(terms.c.e[i]);
-        if constexpr (kMode != DeviationMode::kFirst) {
-          sums->gd += static_cast<double>(terms.gd.e[i]);
-        }
-        if constexpr (kMode == DeviationMode::kRejoin) sums->d += static_cast<double>(terms.d.e[i]);
-      }
+      for (int s = 0; s < kSums; ++s) AddTo(&sums[s], terms.row[s]);
+      if constexpr (RulePiece::template kTotals<kMode>) AddTo(total, terms.total);
     });
   }
 }
 
-// Pass 1 over a chunk. Of whole rows it finishes the norms and leaves the largest one; of a piece
-// it leaves the sums for the finish. Either way it leaves the chunk's share of the hyper-gradient.
-template <BaseUpdate kBase, DeviationMode kMode>
-FTP_DEVICE void DeviateRows(BlockShared& shared, const StepConstants& constants,
-                            const VariableRecord& record, int64_t chunk) {
+// Pass 1 over a chunk. Of whole rows it finishes the rows' numbers and leaves the largest one; of a
+// piece it leaves the sums for the finish. Either way it leaves the chunk's share of the total.
+template <class Base, class RulePiece, DeviationMode kMode>
+FTP_DEVICE void DeviateRows(BlockShared& shared, const VariableRecord& record, int64_t chunk) {
+  constexpr int kSums = RulePiece::template kRowSums<kMode>;
+  const auto& rule = record.rule_scalars.As<typename RulePiece::Scalars>();
   if (Thread() == 0) shared.rows = ChunkRows(record.partition, chunk);
   __syncthreads();
   const RowsPlace& place = shared.rows;
   const int lanes = place.lanes;
   const int lane = Thread() % lanes;
   const bool piece = record.partition.walk == DeviceWalk::kPieces;
-  double h = 0.0;
-  float max_norm = 0.0f;
-  RowSums sums = {0.0, 0.0, 0.0};
+  double total = 0.0;
+  float largest = 0.0f;
+  double sums[kSums];
   // All threads go round equally often: lanes of a warp are added up together.
 #pragma unroll 1
-  for (int base = 0; base < place.rows; base += kBlockThreads / lanes) {
-    const bool active = base + Thread() / lanes < place.rows;
-    const int64_t row = place.first_row + base + Thread() / lanes;
-    if constexpr (kMode == DeviationMode::kRejoin) sums.gd = 0.0;
-    sums.c = 0.0;
-    sums.d = 0.0;
-    if (active) DeviateSlots<kBase, kMode>(shared, constants, record, row, lane, &sums);
-    if (piece) break;  // the one row of all threads
-    const double c = LaneSum(sums.c, lanes);
-    if constexpr (kMode == DeviationMode::kRejoin) {
-      const double d = LaneSum(sums.d, lanes);
-      const double gd = LaneSum(sums.gd, lanes);
-      if (active && lane == 0) h += gd / (d + kNormEpsilon);
+  for (int first = 0; first < place.rows; first += kBlockThreads / lanes) {
+    const bool active = first + Thread() / lanes < place.rows;
+    const int64_t row = place.first_row + first + Thread() / lanes;
+#pragma unroll
+    for (int s = 0; s < kSums; ++s) sums[s] = 0.0;
+    if (active) {
+      DeviateSlots<Base, RulePiece, kMode>(shared, record, row, lane, sums, &total);
     }
+    if (piece) break;  // the one row of all threads
+#pragma unroll
+    for (int s = 0; s < kSums; ++s) sums[s] = LaneSum(sums[s], lanes);
     if (active && lane == 0) {
-      const float norm = static_cast<float>(c + kNormEpsilon);
-      record.norms[row] = norm;  // every lane has used the old one: its sum has been added
-      max_norm = MaxNorm(max_norm, norm);
+      // Every lane has used the old number: its sum has been added.
+      const float norm = RulePiece::FinishRow(rule, kMode, record.level(), sums, &total);
+      record.norms()[row] = norm;
+      largest = MaxNorm(largest, norm);
     }
   }
-  if constexpr (kMode == DeviationMode::kContinue) h = sums.gd;
-  if constexpr (kMode != DeviationMode::kFirst) h = BlockSum(shared, h);
-  if (!piece) max_norm = BlockMaxNorm(shared, max_norm);
+  total = BlockSum(shared, total);
+  if (!piece) largest = BlockMaxNorm(shared, largest);
   if (Thread() == 0) {
-    record.chunk_h()[chunk] = h;
-    record.chunk_max()[chunk] = max_norm;
+    record.chunk_total()[chunk] = total;
+    record.chunk_max()[chunk] = largest;
   }
   if (!piece) return;
-  double* const partials = record.partials();
-  const int64_t plane = record.partition.plane();
-  const double c = BlockSum(shared, sums.c);
-  if (Thread() == 0) partials[chunk] = c;
-  if constexpr (kMode == DeviationMode::kRejoin) {
-    const double d = BlockSum(shared, sums.d);
-    const double gd = BlockSum(shared, sums.gd);
-    if (Thread() == 0) {
-      partials[plane + chunk] = d;
-      partials[2 * plane + chunk] = gd;
-    }
+#pragma unroll
+  for (int s = 0; s < kSums; ++s) {
+    const double sum = BlockSum(shared, sums[s]);
+    if (Thread() == 0) record.partials()[s * record.partition.plane() + chunk] = sum;
   }
 }
 
 // Pass 2 over a chunk.
+template <class RulePiece>
 FTP_DEVICE void ProjectRows(BlockShared& shared, const VariableRecord& record, int64_t chunk) {
   if (Thread() == 0) shared.rows = ChunkRows(record.partition, chunk);
   __syncthreads();
   const RowsPlace& place = shared.rows;
   const int lanes = place.lanes;
-  const float gamma = LoadPublished(record.constraint);
+  const float level = LoadPublished(record.constraint());
   for (int i = Thread() / lanes; i < place.rows; i += kBlockThreads / lanes) {
     const int64_t row = place.first_row + i;
-    const float ratio = ProjectRatio(gamma, LoadPublished(record.norms + row));
+    const float ratio = RulePiece::Ratio(level, LoadPublished(record.norms() + row));
 #pragma unroll 2
     for (int slot = Thread() % lanes; slot < place.slots; slot += lanes) {
       const Span span = RowSpan(record.partition, row, place.first_slot + slot);
       if (span.empty()) continue;
       AtSpan(record.aligned, span, [&](const auto& elements) {
-        ProjectPack(record, elements, Fill<std::decay_t<decltype(elements)>::kWidth>(ratio));
+        using T = typename std::decay_t<decltype(elements)>::T;
+        elements.Store(record.output, ProjectElements(elements, record, T(ratio)));
       });
     }
   }

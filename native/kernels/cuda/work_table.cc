@@ -3,8 +3,8 @@
 #include <cstring>
 #include <deque>
 
-#include "../state_layout.h"
-#include "../step_scalars.h"
+#include "../prepared.h"
+#include "../state.h"
 
 namespace tfjs_ftp {
 namespace {
@@ -16,74 +16,75 @@ int64_t AlignUp(int64_t bytes) {
   return (bytes + kTableAlignment - 1) / kTableAlignment * kTableAlignment;
 }
 
-DevicePartition PartitionOf(const StepOptions& options, const VariableStep& variable,
+DevicePartition PartitionOf(const Prepared& prepared, const VariableStep& variable,
                             const CudaTuning& tuning) {
-  return MakeDevicePartition(variable.outer, variable.rows, variable.inner, variable.excluded,
-                             ModeOf(options, variable), tuning.chunk_elements);
+  if (prepared.whole) {
+    return MakeDevicePartition(1, 1, variable.size(), false, prepared.mode, tuning.chunk_elements);
+  }
+  return MakeDevicePartition(variable.outer, variable.rows, variable.inner, !prepared.projects,
+                             prepared.mode, tuning.chunk_elements);
 }
 
-int64_t SumsOf(const DevicePartition& p, DeviationMode mode) {
-  const int64_t planes = mode == DeviationMode::kRejoin ? 3 : 1;
-  return 2 * (p.chunks + p.groups) + planes * p.plane();
+// Doubles that the blocks leave for one another.
+int64_t SumsOf(const DevicePartition& p, const Prepared& prepared) {
+  if (prepared.projects) return 2 * (p.chunks + p.groups) + prepared.row_sums * p.plane();
+  return prepared.gather_sums > 0 ? p.chunks * prepared.gather_sums + 1 : 0;
 }
 
 bool Aligned(const void* pointer) {
   return reinterpret_cast<uintptr_t>(pointer) % (kPackWidth * sizeof(float)) == 0;
 }
 
-// The numbers of a record that follow from its step counts. Nearly all variables of a list have the
-// same counts, and four powers each would take longer than all the rest of a small variable.
-struct CountScalars {
-  int32_t t = 0;
-  int32_t n = 0;
-  ConstraintScalars constraint{};
-  AdamWScalars adamw{};
-
-  void Update(const StepOptions& options, const VariableStep& variable) {
-    if (variable.t != t) constraint = MakeConstraintScalars(options, variable.t);
-    if (variable.n != n) adamw = MakeAdamW(options, variable.n);
-    t = variable.t;
-    n = variable.n;
+// Methods with their numbers. Nearly all variables of a list have the same step counts and factors,
+// and the powers of each would take longer than all the rest of a small variable: a variable like
+// the one before it takes over what was worked out for that one.
+class Preparation {
+ public:
+  const Prepared& Of(const StepOptions& options, const VariableStep& x) {
+    const bool same = known_ && x.excluded == last_.excluded && x.t == last_.t && x.n == last_.n &&
+                      x.from_weights == last_.from_weights &&
+                      x.learning_rate_scale == last_.learning_rate_scale &&
+                      x.weight_decay_scale == last_.weight_decay_scale &&
+                      x.rule_scale == last_.rule_scale;
+    if (!same) prepared_ = Prepare(options, x);
+    last_ = x;
+    known_ = true;
+    return prepared_;
   }
+
+ private:
+  bool known_ = false;
+  VariableStep last_;
+  Prepared prepared_;
 };
 
 VariableRecord MakeRecord(const StepOptions& options, const VariableStep& variable, int64_t index,
-                          const CudaTuning& tuning, const CountScalars& scalars) {
+                          const CudaTuning& tuning, const Prepared& prepared) {
   VariableRecord record = VariableRecord();
-  // Pass 1 of a proposal reads what was proposed.
-  record.weights = options.base == BaseUpdate::kProposal ? variable.proposal : variable.weights;
+  record.weights = variable.weights;
   record.gradient = variable.gradient;
+  record.proposal = variable.proposal;
   record.output = variable.output;
-  const StateLayout layout = LayoutState(options, variable);
-  const auto section = [&](int64_t offset) {
-    return offset == kNoSection ? nullptr : variable.state + offset;
-  };
-  record.anchor = section(layout[Slot::kAnchor]);
-  record.deviation = section(layout[Slot::kDeviation]);
-  record.m = section(layout[Slot::kM]);
-  record.v = section(layout[Slot::kV]);
-  record.vmax = section(layout[Slot::kVmax]);
-  record.momentum = section(layout[Slot::kMomentum]);
-  record.norms = section(layout[Slot::kNorms]);
-  record.constraint = section(layout[Slot::kConstraint]);
-  record.bias1 = scalars.constraint.bias1;
-  record.bias2 = scalars.constraint.bias2;
-  record.step_size = scalars.adamw.step_size;
-  record.inverse_sqrt_bias2 = scalars.adamw.inverse_sqrt_bias2;
+  record.state = PointersOf(LayoutState(options, variable), variable.state);
+  record.base_scalars = prepared.base_scalars;
+  record.rule_scalars = prepared.rule_scalars;
   record.index = static_cast<int32_t>(index);
-  record.mode = ModeOf(options, variable);
-  record.excluded = variable.excluded;
-  record.first_update = variable.n == 1;
-  // Sections of the state start at multiples of 64 bytes from its own start.
+  record.rule = prepared.rule;
+  record.mode = prepared.mode;
+  record.row_sums = prepared.row_sums;
+  record.gather_sums = prepared.gather_sums;
+  record.projects = prepared.projects;
+  // Slots of the state start at multiples of 64 bytes from its own start.
   record.aligned = Aligned(variable.weights) && Aligned(variable.gradient) &&
-                   Aligned(variable.output) && Aligned(variable.state);
-  record.partition = PartitionOf(options, variable, tuning);
+                   Aligned(variable.proposal) && Aligned(variable.output) &&
+                   Aligned(variable.state);
+  record.partition = PartitionOf(prepared, variable, tuning);
   return record;
 }
 
 // Fused items of a variable.
-int64_t FusedItems(const DevicePartition& p, bool excluded) {
-  return excluded || p.chunks == 1 ? p.chunks : 2 * p.chunks + p.groups;
+int64_t FusedItems(const DevicePartition& p, bool projects) {
+  return !projects || p.chunks == 1 ? p.chunks : 2 * p.chunks + p.groups;
 }
 
 // Lists the fused items. Blocks take them in this order, and each item waits only for earlier ones,
@@ -97,7 +98,7 @@ class FusedOrder {
 
   void Add(int32_t record) {
     const DevicePartition& p = records_[record].partition;
-    const bool whole = records_[record].excluded || p.chunks == 1;
+    const bool whole = !records_[record].projects || p.chunks == 1;
     for (int64_t chunk = 0; chunk < p.chunks; ++chunk) {
       Emit(record, chunk, whole ? FusedPhase::kWhole : FusedPhase::kDeviate);
       EmitDue(count_);
@@ -149,49 +150,30 @@ class FusedOrder {
   std::deque<Due> projects_;
 };
 
-StepConstants MakeConstants(const StepOptions& options) {
-  StepConstants constants;
-  constants.adamw = MakeAdamW(options, 1);
-  constants.sgd = MakeSgd(options);
-  const Ftp::Numbers ftp = ReadNumbers<Ftp::Numbers>(options.rule_numbers);
-  constants.k = ftp.k;
-  constants.constraint_learning_rate = ftp.learning_rate;
-  constants.constraint_beta1 = ftp.beta1;
-  constants.constraint_beta2 = ftp.beta2;
-  const bool adamw = options.base == BaseUpdate::kAdamW;
-  const bool sgd = options.base == BaseUpdate::kSgd;
-  constants.amsgrad = adamw && (options.base_flags & AdamW::kAmsgrad) != 0;
-  constants.momentum_slot = sgd && (options.base_flags & Sgd::kMomentum) != 0;
-  constants.nesterov = sgd && (options.base_flags & Sgd::kNesterov) != 0;
-  constants.decays =
-      (adamw && constants.adamw.decay != 0.0f) || (sgd && constants.sgd.decay != 0.0f);
-  return constants;
-}
-
 }  // namespace
 
 TableShape MeasureTable(const StepOptions& options, const VariableStep* variables, int64_t count,
                         const CudaTuning& tuning) {
   TableShape shape;
-  const bool fused = tuning.variant == CudaVariant::kOneLaunch;
+  const bool fused = TakesOneLaunch(options, tuning);
   for (int64_t i = 0; i < count; ++i) {
     const VariableStep& variable = variables[i];
     if (variable.size() == 0) continue;
-    const bool has_kernels = options.rule == Rule::kFtp || variable.excluded;
-    if (!IsCompiled(options, variable.excluded) || !has_kernels) {
+    if (!IsCompiled(options, variable.excluded)) {
       shape.status = StepStatus::kUnsupported;
       shape.variable = i;
       return shape;
     }
-    const DevicePartition p = PartitionOf(options, variable, tuning);
+    const Prepared prepared = Prepare(options, variable, false);
+    const DevicePartition p = PartitionOf(prepared, variable, tuning);
     ++shape.records;
     shape.items += p.chunks;
-    if (!variable.excluded) {
+    shape.sums += SumsOf(p, prepared);
+    if (prepared.projects) {
       shape.projected_items += p.chunks;
       shape.finish_items += p.groups;
-      shape.sums += SumsOf(p, ModeOf(options, variable));
     }
-    if (fused) shape.fused_items += FusedItems(p, variable.excluded);
+    if (fused) shape.fused_items += FusedItems(p, prepared.projects);
     if (shape.items > kMaxItems || shape.fused_items > kMaxItems) {
       shape.status = StepStatus::kUnsupported;
       shape.variable = i;
@@ -229,21 +211,21 @@ StepArgs BuildTable(const StepOptions& options, const VariableStep* variables, i
   int32_t record_count = 0;
   int64_t item_count = 0;
   int64_t finish_count = 0;
-  CountScalars scalars;
+  Preparation preparation;
   for (const bool excluded : {false, true}) {
     for (int64_t i = 0; i < count; ++i) {
       if (variables[i].excluded != excluded || variables[i].size() == 0) continue;
       const int32_t index = record_count++;
       VariableRecord& record = records[index];
-      scalars.Update(options, variables[i]);
-      record = MakeRecord(options, variables[i], i, tuning, scalars);
+      const Prepared& prepared = preparation.Of(options, variables[i]);
+      record = MakeRecord(options, variables[i], i, tuning, prepared);
+      record.sums = sums;
+      sums += SumsOf(record.partition, prepared);
       const DevicePartition& p = record.partition;
       for (int64_t chunk = 0; chunk < p.chunks; ++chunk) {
         items[item_count++] = {index, static_cast<int32_t>(chunk)};
       }
-      if (excluded) continue;
-      record.sums = sums;
-      sums += SumsOf(p, record.mode);
+      if (!record.projects) continue;
       for (int64_t group = 0; group < p.groups; ++group) {
         finish_items[finish_count++] = {index, static_cast<int32_t>(group)};
       }
@@ -256,7 +238,6 @@ StepArgs BuildTable(const StepOptions& options, const VariableStep* variables, i
     order.End();
   }
   StepArgs args;
-  args.constants = MakeConstants(options);
   args.header = reinterpret_cast<TableHeader*>(there);
   args.progress = reinterpret_cast<Progress*>(there + shape.progress_at);
   args.records = reinterpret_cast<const VariableRecord*>(there + shape.records_at);
@@ -267,6 +248,8 @@ StepArgs BuildTable(const StepOptions& options, const VariableStep* variables, i
   args.projected_count = static_cast<int32_t>(shape.projected_items);
   args.finish_count = static_cast<int32_t>(shape.finish_items);
   args.fused_count = static_cast<int32_t>(shape.fused_items);
+  args.record_count = static_cast<int32_t>(shape.records);
+  args.check = options.check_finite;
   return args;
 }
 

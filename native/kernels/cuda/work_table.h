@@ -12,9 +12,10 @@
 
 #include <cstdint>
 
-#include "../deviation_mode.h"
-#include "../ftp_kernels.h"
-#include "../ftp_math.h"
+#include "../methods/method.h"
+#include "../scalar_bytes.h"
+#include "../slots.h"
+#include "../step.h"
 #include "device_partition.h"
 #include "launch_step.h"
 
@@ -35,37 +36,42 @@ struct Progress {
   int32_t unused;
 };
 
+// Most sums per row.
+constexpr int kMaxRowSums = 3;
+
 struct VariableRecord {
   const float* weights;
   const float* gradient;
+  const float* proposal;
   float* output;
-  // Sections of the state, null where there are none.
-  float* anchor;
-  float* deviation;
-  float* m;
-  float* v;
-  float* vmax;
-  float* momentum;
-  float* norms;       // pass 1 reads n_{t-1}; n_t is there before pass 2
-  float* constraint;  // gamma, its two moments, hyper-gradient
-  // chunk_h (chunks) | chunk_max (chunks) | group_h (groups) | group_max (groups) | partials
+  StatePointers state;
+  // Of a rule that projects: chunk_total (chunks) | chunk_max (chunks) | group_total (groups) |
+  // group_max (groups) | partials. Of one that gathers: its sums (chunks x sums), what it found
+  // (1).
   double* sums;
-  double bias1;  // of the constraint: 1 - beta1^t
-  double bias2;
-  float step_size;  // of AdamW with this variable's n
-  float inverse_sqrt_bias2;
+  ScalarBytes base_scalars;
+  ScalarBytes rule_scalars;
   int32_t index;  // in the caller's list
+  Rule rule;
   DeviationMode mode;
-  bool excluded;
-  bool first_update;  // n = 1
-  bool aligned;       // every buffer starts at a multiple of 16 bytes
+  int32_t row_sums;
+  int32_t gather_sums;
+  bool projects;
+  bool aligned;  // every buffer starts at a multiple of 16 bytes
   DevicePartition partition;
 
-  FTP_MEMBER double* chunk_h() const { return sums; }
+  // Pass 1 reads the numbers of step t - 1; those of step t are there before pass 2.
+  FTP_MEMBER float* norms() const { return state[Slot::kNorms]; }
+  FTP_MEMBER float* constraint() const { return state[Slot::kConstraint]; }
+  FTP_MEMBER float level() const { return constraint()[0]; }
+
+  FTP_MEMBER double* chunk_total() const { return sums; }
   FTP_MEMBER double* chunk_max() const { return sums + partition.chunks; }
-  FTP_MEMBER double* group_h() const { return sums + 2 * partition.chunks; }
-  FTP_MEMBER double* group_max() const { return group_h() + partition.groups; }
+  FTP_MEMBER double* group_total() const { return sums + 2 * partition.chunks; }
+  FTP_MEMBER double* group_max() const { return group_total() + partition.groups; }
   FTP_MEMBER double* partials() const { return group_max() + partition.groups; }
+  FTP_MEMBER double* gathered() const { return sums; }
+  FTP_MEMBER double* gathered_level() const { return sums + partition.chunks * gather_sums; }
 };
 
 // A chunk of a record, or a group of its rows.
@@ -75,9 +81,9 @@ struct WorkItem {
 };
 
 enum class FusedPhase : int32_t {
-  kWhole,    // a variable of one chunk, or a chunk of an excluded one: everything at once
+  kWhole,    // a variable of one chunk, or a chunk of one that takes one pass: everything at once
   kDeviate,  // pass 1 of a chunk
-  kFinish,   // norms of a group of rows; the last group updates gamma
+  kFinish,   // numbers of a group of rows; the last group does the tensor
   kProject,  // pass 2 of a chunk
 };
 
@@ -87,23 +93,8 @@ struct FusedItem {
   FusedPhase phase;
 };
 
-// What all variables share; a kernel argument, so it lies in constant memory.
-struct StepConstants {
-  AdamWScalars adamw;  // step_size and inverse_sqrt_bias2 are the record's
-  SgdScalars sgd;
-  double k;
-  double constraint_learning_rate;
-  double constraint_beta1;
-  double constraint_beta2;
-  bool amsgrad;
-  bool momentum_slot;
-  bool nesterov;
-  bool decays;
-};
-
 // The argument of every kernel.
 struct StepArgs {
-  StepConstants constants;
   TableHeader* header;
   Progress* progress;
   const VariableRecord* records;
@@ -114,6 +105,8 @@ struct StepArgs {
   int32_t projected_count;  // items of projected variables
   int32_t finish_count;
   int32_t fused_count;
+  int32_t record_count;
+  bool check;  // that gradients are finite
 };
 
 // Sizes of a table and byte offsets of its parts.
@@ -134,6 +127,11 @@ struct TableShape {
   int64_t table_bytes = 0;
   int64_t scratch_bytes = 0;
 };
+
+// Whether the step runs as one launch: only FTP's kernels are compiled that way.
+inline bool TakesOneLaunch(const StepOptions& options, const CudaTuning& tuning) {
+  return tuning.variant == CudaVariant::kOneLaunch && options.rule == Rule::kFtp;
+}
 
 TableShape MeasureTable(const StepOptions& options, const VariableStep* variables, int64_t count,
                         const CudaTuning& tuning);

@@ -56,8 +56,8 @@ struct Digrap {
     T sum[kGatherSums];
   };
   template <class Io, class Args>
-  static FTP_MEMBER GatherTerms<typename Io::T> Gather(const Io& io, const Args& a) {
-    const auto g = io.LoadSoon(a.gradient);
+  static FTP_MEMBER GatherTerms<typename Io::T> Gather(const Io& io, const Args& a,
+                                                       const typename Io::T& g) {
     const auto d = io.LoadSoon(a.weights) - io.LoadSoon(a.state[Slot::kAnchor]);
     return {{g * d, d * d, g * io.Load(a.state[Slot::kDeviation])}};
   }
