@@ -6,9 +6,10 @@
 
 import type { Optimizer } from '@tensorflow/tfjs-core';
 import { FtpAdamWOptimizer } from './optimizers/adamw.js';
-import type { FtpAdamWOptions, FtpSgdOptions, FtpWrapOptions, LearningRate } from './optimizers/options.js';
+import type { FtpAdamWOptions, FtpSgdOptions, FtpWrapOptions } from './optimizers/options.js';
 import { FtpSgdOptimizer } from './optimizers/sgd.js';
 import { FtpWrapOptimizer } from './optimizers/wrap.js';
+import type { LearningRate } from './options.js';
 
 /**
  * AdamW whose every step is projected: each row of each variable stays in a ball around its pre-trained

@@ -7,6 +7,9 @@
 export type { ImplementationChoice, ImplementationName } from './backends/types.js';
 export { FtpError, type FtpErrorCode } from './errors.js';
 export * as ftp from './ftp.js';
+export type { AdamWUpdateOptions } from './methods/adamw.js';
+export type { ConstraintOptions } from './methods/ftp.js';
+export type { SgdUpdateOptions } from './methods/sgd.js';
 export { FtpAdamWOptimizer } from './optimizers/adamw.js';
 export { FtpOptimizer } from './optimizers/ftp_optimizer.js';
 export type {
@@ -14,11 +17,11 @@ export type {
   FtpOptions,
   FtpSgdOptions,
   FtpWrapOptions,
-  LearningRate,
+  OptimizerOptions,
 } from './optimizers/options.js';
 export { FtpSgdOptimizer } from './optimizers/sgd.js';
 export { FtpWrapOptimizer } from './optimizers/wrap.js';
-export type { AdamWUpdateOptions, ConstraintOptions, NonFiniteAction, SgdUpdateOptions } from './options.js';
+export type { LearningRate, NonFiniteAction, RunOptions } from './options.js';
 export { type ConstraintReport, constraintTable } from './projection/constraint_report.js';
 export type { ExcludedLayer, ExcludeOption, ExcludePattern } from './projection/exclude.js';
 export type { ModelLike, OutputAxisOption } from './projection/output_axis.js';

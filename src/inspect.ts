@@ -1,6 +1,6 @@
 /** What `console.log` shows of an optimizer or a fused step: a few lines in place of its whole state. No tfjs here. */
 
-import { resolveAdamWOptions, resolveConstraintOptions, resolveSgdOptions } from './validate.js';
+import type { OptionTable } from './options.js';
 
 /** The method that Node calls to show an object. */
 export const INSPECT: unique symbol = Symbol.for('nodejs.util.inspect.custom') as never;
@@ -8,29 +8,34 @@ export const INSPECT: unique symbol = Symbol.for('nodejs.util.inspect.custom') a
 /** Node's `util.inspect`, which it passes to the method. */
 export type Inspect = (value: unknown, options?: object) => string;
 
-const DEFAULTS: { [option: string]: unknown } = {
-  ...resolveSgdOptions({}),
-  ...resolveAdamWOptions({}),
-  ...resolveConstraintOptions({}),
-  implementation: 'auto',
-};
-
-/** The plain values among `options` that are not what they are by default; null and undefined stand for a default. */
-export function changedOptions(options: object): { [option: string]: unknown } {
-  const isPlain = (value: unknown) => ['number', 'string', 'boolean'].includes(typeof value);
+/** The options of a table that are not what they are by default; null and undefined stand for a default. */
+export function changedOptions(
+  table: OptionTable<object>,
+  options: { readonly [option: string]: unknown },
+): { [option: string]: unknown } {
+  const specs: Array<[string, { default: unknown }]> = Object.entries(table);
   return Object.fromEntries(
-    Object.entries(options).filter(([name, value]) => isPlain(value) && value !== DEFAULTS[name]),
+    specs
+      .map(([name, spec]) => [name, options[name] ?? spec.default, spec.default] as const)
+      .filter(([, value, byDefault]) => value !== byDefault)
+      .map(([name, value]) => [name, value]),
   );
 }
 
-/** What is worth seeing of an optimizer's `getConfig()` but its learning rate. */
-export function describeConfig(config: { [option: string]: unknown }): { [option: string]: unknown } {
-  const { learningRate: _, base, exclusion, ...rest } = config;
+/** What is worth seeing of an optimizer's `getConfig()` but its learning rate; `table`: its options. */
+export function describeConfig(
+  table: OptionTable<object>,
+  config: { [option: string]: unknown },
+): { [option: string]: unknown } {
+  const { base, exclusion } = config;
   const { patterns = [], names = [] } = (exclusion ?? {}) as { patterns?: Saved[]; names?: Saved[] };
   const exclude = [...patterns, ...names].map(({ name, regexp, flags }) =>
     regexp === undefined ? name : new RegExp(regexp.name, flags),
   );
-  const shown = { ...changedOptions(rest), base: (base as { className?: string } | undefined)?.className };
+  const shown = {
+    ...changedOptions(table, config),
+    base: (base as { className?: string } | undefined)?.className,
+  };
   return exclude.length > 0 ? { ...shown, exclude } : shown;
 }
 

@@ -115,10 +115,12 @@ export interface NativeAddon {
   buildInfo(): NativeBuildInfo;
   /** Asks CUDA, which initialises it where there is a driver. Never throws. */
   cudaInfo(): CudaInfo;
-  /** `base` and `flags` as in the plan; `elements` of the variable; `rows` of its layout. */
+  /** Codes and flags as in the plan; `elements` of the variable; `rows` of its layout. */
   stateLayout(
     base: number,
-    flags: number,
+    rule: number,
+    baseFlags: number,
+    ruleFlags: number,
     excluded: boolean,
     elements: number,
     rows: number,
@@ -126,8 +128,9 @@ export interface NativeAddon {
   /** Asks for huge pages under a new state slab; to be called before anything is written to it. */
   adviseState(state: Float32Array): void;
   /**
-   * One fused step. `outputs[i]` may be `weights[i]` itself. Throws an Error with `code`
-   * 'NON_FINITE_GRADIENT' and `index` before anything is written.
+   * One fused step. `outputs[i]` may be `weights[i]` itself. `proposals`: what another optimizer proposes, with the
+   * base update `proposal` alone. Throws an Error with `code` 'NON_FINITE_GRADIENT' and `index` before anything is
+   * written.
    */
   step(
     plan: Int32Array,
@@ -135,6 +138,7 @@ export interface NativeAddon {
     weights: Float32Array[],
     gradients: Float32Array[],
     outputs: Float32Array[],
+    proposals?: Float32Array[],
   ): void;
   /** Only in an addon with CUDA kernels. */
   device?: NativeDevice;

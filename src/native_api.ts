@@ -21,6 +21,9 @@ export {
 export { FtpError, type FtpErrorCode } from './errors.js';
 export { FusedStep } from './fused/fused_step.js';
 export type { FusedArray } from './fused/storage.js';
+export type { AdamWUpdateOptions } from './methods/adamw.js';
+export type { ConstraintOptions } from './methods/ftp.js';
+export type { SgdUpdateOptions } from './methods/sgd.js';
 export type { CudaInfo, NativeBuildInfo } from './native.js';
 export type {
   FusedAdamWOptions,
@@ -30,7 +33,7 @@ export type {
   FusedStepShared,
   FusedVariable,
 } from './native_types.js';
-export type { AdamWUpdateOptions, ConstraintOptions, NonFiniteAction, SgdUpdateOptions } from './options.js';
+export type { NonFiniteAction, RunOptions } from './options.js';
 export { type ConstraintReport, constraintTable } from './projection/constraint_report.js';
 
 /**

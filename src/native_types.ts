@@ -1,7 +1,10 @@
 /** Types of `tfjs-ftp/native`. `A` is the kind of the arrays: Float32Array or DeviceBuffer. */
 
 import type { FusedArray } from './fused/storage.js';
-import type { AdamWUpdateOptions, ConstraintOptions, SgdUpdateOptions } from './options.js';
+import type { AdamWUpdateOptions } from './methods/adamw.js';
+import type { ConstraintOptions } from './methods/ftp.js';
+import type { SgdUpdateOptions } from './methods/sgd.js';
+import type { RunOptions } from './options.js';
 
 /** One variable of a fused step. */
 export interface FusedVariable<A extends FusedArray = Float32Array> {
@@ -23,7 +26,7 @@ export interface FusedVariable<A extends FusedArray = Float32Array> {
 }
 
 /** What all fused steps share. */
-export interface FusedStepShared<A extends FusedArray = Float32Array> extends ConstraintOptions {
+export interface FusedStepShared<A extends FusedArray = Float32Array> extends ConstraintOptions, RunOptions {
   /** Used by steps that are not given another; finite and >= 0. */
   learningRate: number;
   variables: readonly FusedVariable<A>[];

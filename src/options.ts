@@ -1,22 +1,74 @@
-/** Options that do not involve tfjs: shared by the optimizers and by `tfjs-ftp/native`. */
+/**
+ * Options that do not involve tfjs, and how they are declared: one table per group of options, with the check and the
+ * default of each. The types with the docstrings stand beside the tables.
+ */
+
+import {
+  checkBoolean,
+  checkChoice,
+  checkInteger,
+  checkNumber,
+  describe,
+  MAX_THREADS,
+  type NumberBounds,
+} from './validate.js';
+
+/** How one option is checked, and what stands for it where it is not given. */
+export interface OptionSpec<T> {
+  /** Returns `value` if it is acceptable for the option `name`; throws TypeError or RangeError. */
+  check(name: string, value: unknown): T;
+  /** Not checked. */
+  default: T;
+  /** Whether a saved configuration tells it; default true. */
+  saved?: boolean;
+}
+
+/** Every option of a group, in the order in which a saved configuration tells them. */
+export type OptionTable<O> = { readonly [K in keyof O]: OptionSpec<O[K]> };
+
+/** Bounds of a decay factor. */
+export const UNIT: NumberBounds = { min: 0, below: 1 };
+
+export function numberOption(byDefault: number, bounds: NumberBounds): OptionSpec<number> {
+  return { default: byDefault, check: (name, value) => checkNumber(name, value, bounds) };
+}
+
+export function flagOption(byDefault: boolean): OptionSpec<boolean> {
+  return { default: byDefault, check: checkBoolean };
+}
+
+export function choiceOption<T extends string>(byDefault: T, choices: readonly T[]): OptionSpec<T> {
+  return { default: byDefault, check: (name, value) => checkChoice(name, value, choices) };
+}
+
+/** The options of a table: those given, checked, and defaults for the others. Others than the table's are not looked at. */
+export function resolveOptions<O>(table: OptionTable<O>, given: object): O {
+  const resolved: Partial<O> = {};
+  for (const name of Object.keys(table) as Array<keyof O & string>) {
+    const spec = table[name];
+    const value: unknown = (given as { [name: string]: unknown })[name];
+    // undefined alone stands for the default: null is a wrong type.
+    resolved[name] = value === undefined ? spec.default : spec.check(name, value);
+  }
+  return resolved as O;
+}
+
+/** The options of a table that a saved configuration tells. */
+export function savedOptions(
+  table: OptionTable<object>,
+  options: { readonly [name: string]: unknown },
+): { [name: string]: unknown } {
+  const specs: Array<[string, OptionSpec<unknown>]> = Object.entries(table);
+  return Object.fromEntries(
+    specs.filter(([, { saved }]) => saved !== false).map(([name]) => [name, options[name]]),
+  );
+}
 
 /** What to do when a gradient holds NaN or an infinity. */
 export type NonFiniteAction = 'throw' | 'skip' | 'ignore';
 
-/** How the constraint (the radius of the ball that holds a variable near its anchor) is learnt. */
-export interface ConstraintOptions {
-  /**
-   * Annealing factor of the hyper-gradient, in [0, 1]; default 1. A positive hyper-gradient (one that
-   * shrinks the constraint) is multiplied by `k`. Smaller values let the weights move further from
-   * the anchor; with 0 the constraint is never shrunk by a gradient.
-   */
-  k?: number;
-  /** Step size of the Adam update on the constraint, >= 0; default 1e-2. Larger: the radius moves faster. */
-  constraintLearningRate?: number;
-  /** Decay of the first moment of the constraint's update, in [0, 1); default 0.9. */
-  constraintBeta1?: number;
-  /** Decay of the second moment of the constraint's update, in [0, 1); default 0.999. */
-  constraintBeta2?: number;
+/** Options of running a step, whatever it computes. */
+export interface RunOptions {
   /**
    * What happens when a gradient holds NaN or an infinity. `'throw'` (default): `FtpError` with code
    * `NON_FINITE_GRADIENT`, before anything is written. `'skip'`: the whole step is left out and counted
@@ -36,28 +88,35 @@ export interface ConstraintOptions {
   threads?: number;
 }
 
-/** The AdamW update that FTP projects. */
-export interface AdamWUpdateOptions {
-  /** Decay of the first moment, in [0, 1); default 0.9. */
-  beta1?: number;
-  /** Decay of the second moment, in [0, 1); default 0.999. */
-  beta2?: number;
-  /** Added to the root of the second moment, > 0; default 1e-8. */
-  epsilon?: number;
-  /** Decoupled weight decay towards zero (not towards the anchor), >= 0; default 0. */
-  weightDecay?: number;
-  /** Whether to divide by the largest second moment so far (AMSGrad); default false. One more slot a variable. */
-  amsgrad?: boolean;
+/** {@link RunOptions} with every default filled in; `threads` null: the native default. */
+export interface RunSettings {
+  nonFinite: NonFiniteAction;
+  threads: number | null;
 }
 
-/** The SGD update that FTP projects. */
-export interface SgdUpdateOptions {
-  /** Momentum, in [0, 1); default 0 (no momentum slot). */
-  momentum?: number;
-  /** Dampening of the momentum, in [0, 1]; default 0. */
-  dampening?: number;
-  /** Whether to look ahead (Nesterov); default false. Needs `momentum` > 0 and `dampening` 0. */
-  nesterov?: boolean;
-  /** Coupled weight decay (added to the gradient) towards zero, >= 0; default 0. */
-  weightDecay?: number;
+export const RUN_OPTIONS: OptionTable<RunSettings> = {
+  nonFinite: choiceOption('throw', ['throw', 'skip', 'ignore']),
+  threads: { default: null, check: (name, value) => checkInteger(name, value, 1, MAX_THREADS) },
+};
+
+/**
+ * A learning rate, or a function of the step (0 at the first one). A function is not saved with the optimizer: set
+ * `optimizer.learningRate` to it again after loading.
+ */
+export type LearningRate = number | ((step: number) => number);
+
+/** The learning rate that a step uses: finite and >= 0 (0 is allowed, so that warm-up can start there). */
+export function checkLearningRate(value: unknown): number {
+  return checkNumber('learningRate', value, { min: 0 });
+}
+
+/** A number, or a function that maps the step (0-based) to a number; the function is not called here. */
+export function checkLearningRateOrSchedule(value: unknown): void {
+  if (typeof value === 'function') return;
+  if (typeof value !== 'number') {
+    throw new TypeError(
+      `learningRate must be a finite number >= 0 or a function of the step, got ${describe(value)}`,
+    );
+  }
+  checkLearningRate(value);
 }

@@ -3,8 +3,6 @@
  * `TypeError`, wrong values `RangeError`. Nothing here knows tfjs.
  */
 
-import type { AdamWUpdateOptions, ConstraintOptions, NonFiniteAction, SgdUpdateOptions } from './options.js';
-
 /** A short, safe rendering of any value for an error message. */
 export function describe(value: unknown): string {
   if (value === null || value === undefined) return String(value);
@@ -20,14 +18,14 @@ export function describe(value: unknown): string {
 }
 
 /** Bounds of a number; `above` and `below` are exclusive. */
-interface Bounds {
+export interface NumberBounds {
   min?: number;
   above?: number;
   max?: number;
   below?: number;
 }
 
-function boundsText({ min, above, max, below }: Bounds): string {
+function boundsText({ min, above, max, below }: NumberBounds): string {
   const parts: string[] = [];
   if (min !== undefined) parts.push(`>= ${min}`);
   if (above !== undefined) parts.push(`> ${above}`);
@@ -37,7 +35,7 @@ function boundsText({ min, above, max, below }: Bounds): string {
 }
 
 /** Checks a finite number within bounds. */
-export function checkNumber(name: string, value: unknown, bounds: Bounds = {}): number {
+export function checkNumber(name: string, value: unknown, bounds: NumberBounds = {}): number {
   const accepted = `${name} must be a finite number${boundsText(bounds)}`;
   if (typeof value !== 'number') throw new TypeError(`${accepted}, got ${describe(value)}`);
   const { min, above, max, below } = bounds;
@@ -98,89 +96,5 @@ export function checkOptionKeys(name: string, options: unknown, known: readonly 
   }
 }
 
-/** The learning rate that a step uses: finite and >= 0 (0 is allowed, so that warm-up can start there). */
-export function checkLearningRate(value: unknown): number {
-  return checkNumber('learningRate', value, { min: 0 });
-}
-
-/** A number, or a function that maps the step (0-based) to a number; the function is not called here. */
-export function checkLearningRateOrSchedule(value: unknown): void {
-  if (typeof value === 'function') return;
-  if (typeof value !== 'number') {
-    throw new TypeError(
-      `learningRate must be a finite number >= 0 or a function of the step, got ${describe(value)}`,
-    );
-  }
-  checkLearningRate(value);
-}
-
 /** The most threads of a step; as kMaxThreads in native/kernels/cpu/thread_pool.h. */
 export const MAX_THREADS = 256;
-
-/** {@link ConstraintOptions} with every default filled in; `threads` 0 means the native default. */
-export interface ConstraintSettings {
-  k: number;
-  constraintLearningRate: number;
-  constraintBeta1: number;
-  constraintBeta2: number;
-  nonFinite: NonFiniteAction;
-  threads: number;
-}
-
-export const CONSTRAINT_KEYS = [
-  'k',
-  'constraintLearningRate',
-  'constraintBeta1',
-  'constraintBeta2',
-  'nonFinite',
-  'threads',
-] as const;
-
-export function resolveConstraintOptions(options: ConstraintOptions): ConstraintSettings {
-  // Defaults of destructuring, since they stand for undefined alone: null is a wrong type, not a default.
-  const { k = 1, constraintLearningRate = 1e-2, constraintBeta1 = 0.9, constraintBeta2 = 0.999 } = options;
-  const { nonFinite = 'throw', threads } = options;
-  const unit = { min: 0, below: 1 };
-  return {
-    k: checkNumber('k', k, { min: 0, max: 1 }),
-    constraintLearningRate: checkNumber('constraintLearningRate', constraintLearningRate, { min: 0 }),
-    constraintBeta1: checkNumber('constraintBeta1', constraintBeta1, unit),
-    constraintBeta2: checkNumber('constraintBeta2', constraintBeta2, unit),
-    nonFinite: checkChoice('nonFinite', nonFinite, ['throw', 'skip', 'ignore']),
-    threads: threads === undefined ? 0 : checkInteger('threads', threads, 1, MAX_THREADS),
-  };
-}
-
-export const ADAMW_KEYS = ['beta1', 'beta2', 'epsilon', 'weightDecay', 'amsgrad'] as const;
-
-export function resolveAdamWOptions(options: AdamWUpdateOptions): Required<AdamWUpdateOptions> {
-  const { beta1 = 0.9, beta2 = 0.999, epsilon = 1e-8, weightDecay = 0, amsgrad = false } = options;
-  const unit = { min: 0, below: 1 };
-  checkNumber('epsilon', epsilon, { above: 0 });
-  if (Math.fround(epsilon) === 0) {
-    throw new RangeError(`epsilon must be > 0 in float32 (at least 1e-45), got ${epsilon}`);
-  }
-  return {
-    beta1: checkNumber('beta1', beta1, unit),
-    beta2: checkNumber('beta2', beta2, unit),
-    epsilon,
-    weightDecay: checkNumber('weightDecay', weightDecay, { min: 0 }),
-    amsgrad: checkBoolean('amsgrad', amsgrad),
-  };
-}
-
-export const SGD_KEYS = ['momentum', 'dampening', 'nesterov', 'weightDecay'] as const;
-
-export function resolveSgdOptions(options: SgdUpdateOptions): Required<SgdUpdateOptions> {
-  const { momentum = 0, dampening = 0, nesterov = false, weightDecay = 0 } = options;
-  checkNumber('momentum', momentum, { min: 0, below: 1 });
-  checkNumber('dampening', dampening, { min: 0, max: 1 });
-  checkBoolean('nesterov', nesterov);
-  if (nesterov && (momentum === 0 || dampening !== 0)) {
-    throw new RangeError(
-      `nesterov needs momentum > 0 and dampening 0, got momentum ${momentum} and dampening ${dampening}`,
-    );
-  }
-  checkNumber('weightDecay', weightDecay, { min: 0 });
-  return { momentum, dampening, nesterov, weightDecay };
-}

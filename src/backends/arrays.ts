@@ -7,25 +7,23 @@
 import { engine, type KernelBackend, type Tensor, type TensorInfo } from '@tensorflow/tfjs-core';
 import type { NativeAddon, NativeStateLayout } from '../native.js';
 import { nativeFailure, newSlab, nonFiniteIndex, sectionView, slabLayout } from './native_state.js';
-import { type BaseConfig, type Hyper, PlanEncoder, type PlanVariable } from './plan.js';
+import { PlanEncoder } from './plan.js';
 import {
   type Implementation,
   NonFiniteGradient,
   type StateSpec,
+  type StepSettings,
   slotsOf,
   type VariableState,
   type VariableUpdate,
 } from './types.js';
 
 class ArraysState implements VariableState {
-  readonly plan: PlanVariable;
   constructor(
     readonly spec: StateSpec,
     readonly layout: NativeStateLayout,
     readonly slab: Float32Array,
-  ) {
-    this.plan = { layout: spec.layout, excluded: spec.excluded, t: 1, n: 1, fromWeights: true };
-  }
+  ) {}
 }
 
 /** How a backend's tensors are reached as typed arrays. */
@@ -101,26 +99,16 @@ export class ArraysImplementation implements Implementation {
   }
 
   createState(spec: StateSpec, anchor: Tensor | null): VariableState {
-    const layout = slabLayout(this.addon, spec.config, spec.excluded, spec.layout);
+    const layout = slabLayout(this.addon, spec);
     const state = new ArraysState(spec, layout, newSlab(this.addon, layout.length));
-    if (!spec.excluded && anchor !== null) this.write(state, 'anchor', anchor);
+    if (anchor !== null) this.write(state, 'anchor', anchor);
     return state;
   }
 
-  step(config: BaseConfig, hyper: Hyper, updates: VariableUpdate[]): Tensor[] {
+  step(settings: StepSettings, updates: VariableUpdate[]): Tensor[] {
     const { access } = this;
-    const states = updates.map((update) => update.state as ArraysState);
-    for (const [i, { plan }] of states.entries()) {
-      const update = updates[i] as VariableUpdate;
-      plan.t = update.t;
-      plan.n = update.n;
-      plan.fromWeights = update.fromWeights;
-    }
-    const plan = this.encoder.encode(
-      config,
-      hyper,
-      states.map((state) => state.plan),
-    );
+    const plan = this.encoder.encode(settings, updates);
+    const proposals = updates.flatMap(({ proposal }) => proposal ?? []);
     const outputs: Tensor[] = [];
     try {
       // Whatever may move the WASM memory comes first; then all views are made.
@@ -128,13 +116,15 @@ export class ArraysImplementation implements Implementation {
         access.settle(weights);
         access.settle(gradient);
       }
+      proposals.forEach(access.settle);
       for (const { weights } of updates) outputs.push(access.allocate(weights.shape));
       this.addon.step(
         plan,
-        states.map((state) => state.slab),
+        updates.map((update) => (update.state as ArraysState).slab),
         updates.map((update) => access.view(update.weights)),
         updates.map((update) => access.view(update.gradient)),
-        outputs.map((output) => access.view(output)),
+        outputs.map(access.view),
+        proposals.map(access.view),
       );
       return outputs;
     } catch (error) {

@@ -1,9 +1,9 @@
 /** State slabs: one float32 array per variable, whose sections only the addon knows. No tfjs here. */
 
 import { FtpError } from '../errors.js';
+import type { BoundMethod } from '../methods/method.js';
 import type { NativeAddon, NativeStateLayout } from '../native.js';
 import type { RowLayout } from '../projection/row_layout.js';
-import { type BaseConfig, baseCode, configFlags } from './plan.js';
 
 export interface Section {
   offset: number;
@@ -13,12 +13,11 @@ export interface Section {
 /** Where the parts of a variable's state lie. */
 export function slabLayout(
   addon: NativeAddon,
-  config: BaseConfig,
-  excluded: boolean,
-  layout: RowLayout,
+  { method, excluded, layout }: { method: BoundMethod; excluded: boolean; layout: RowLayout },
 ): NativeStateLayout {
+  const { base, rule, baseFlags, ruleFlags } = method;
   const elements = layout.outer * layout.rows * layout.inner;
-  return addon.stateLayout(baseCode(config), configFlags(config), excluded, elements, layout.rows);
+  return addon.stateLayout(base.code, rule.code, baseFlags, ruleFlags, excluded, elements, layout.rows);
 }
 
 /** A slab of zeros that JavaScript owns, on huge pages where the system has them. */

@@ -7,11 +7,12 @@
 import { engine, type KernelBackend, keep, reshape, type Tensor, util } from '@tensorflow/tfjs-core';
 import type { NativeAddon, NativeStateLayout } from '../native.js';
 import { nativeFailure, sectionOf, slabLayout } from './native_state.js';
-import { type BaseConfig, type Hyper, PlanEncoder, type PlanVariable, putInt64 } from './plan.js';
+import { PlanEncoder, putInt64 } from './plan.js';
 import {
   type Implementation,
   NonFiniteGradient,
   type StateSpec,
+  type StepSettings,
   slotsOf,
   type VariableState,
   type VariableUpdate,
@@ -48,14 +49,11 @@ export function nodeBackend(backend: KernelBackend): NodeBackend | string {
 }
 
 class OpState implements VariableState {
-  readonly plan: PlanVariable;
   constructor(
     readonly spec: StateSpec,
     readonly layout: NativeStateLayout,
     readonly slab: Tensor,
-  ) {
-    this.plan = { layout: spec.layout, excluded: spec.excluded, t: 1, n: 1, fromWeights: true };
-  }
+  ) {}
 }
 
 const NON_FINITE = /TFJS_FTP_NON_FINITE (\d+)/;
@@ -83,7 +81,6 @@ export class OpImplementation implements Implementation {
   private readonly encoder = new PlanEncoder();
   private attributes: OpAttribute[] = [];
   private inputs: Tensor[] = [];
-  private plans: PlanVariable[] = [];
 
   constructor(
     private readonly addon: NativeAddon,
@@ -92,7 +89,7 @@ export class OpImplementation implements Implementation {
   ) {}
 
   createState(spec: StateSpec, anchor: Tensor | null): VariableState {
-    const layout = slabLayout(this.addon, spec.config, spec.excluded, spec.layout);
+    const layout = slabLayout(this.addon, spec);
     const length = int64Tensor(layout.length);
     let slab: Tensor;
     try {
@@ -103,7 +100,7 @@ export class OpImplementation implements Implementation {
       length.dispose();
     }
     const state = new OpState(spec, layout, slab);
-    if (!spec.excluded && anchor !== null) {
+    if (anchor !== null) {
       try {
         this.write(state, 'anchor', anchor);
       } catch (error) {
@@ -114,28 +111,28 @@ export class OpImplementation implements Implementation {
     return state;
   }
 
-  step(config: BaseConfig, hyper: Hyper, updates: VariableUpdate[]): Tensor[] {
+  step(settings: StepSettings, updates: VariableUpdate[]): Tensor[] {
     const count = updates.length;
-    const { inputs, plans } = this;
+    const { inputs } = this;
     inputs.length = 3 * count + 1;
-    plans.length = count;
     for (let i = 0; i < count; ++i) {
       const update = updates[i] as VariableUpdate;
-      const state = update.state as OpState;
-      state.plan.t = update.t;
-      state.plan.n = update.n;
-      state.plan.fromWeights = update.fromWeights;
-      plans[i] = state.plan;
-      inputs[1 + i] = state.slab;
+      inputs[1 + i] = (update.state as OpState).slab;
       inputs[1 + count + i] = update.weights;
       inputs[1 + 2 * count + i] = update.gradient;
+      if (update.proposal !== null) inputs.push(update.proposal);
     }
-    const words = this.encoder.encode(config, hyper, plans);
+    const proposals = inputs.length - (3 * count + 1);
+    const words = this.encoder.encode(settings, updates);
     const plan = engine().makeTensor(words, [words.length], 'int32') as Tensor;
     inputs[0] = plan;
     if (this.attributes[0]?.value !== count) {
       // Attributes are part of TensorFlow's kernel cache key: only what is constant over a run goes here.
-      this.attributes = [{ name: 'N', type: this.backend.binding.TF_ATTR_INT, value: count }];
+      const type = this.backend.binding.TF_ATTR_INT;
+      this.attributes = [
+        { name: 'N', type, value: count },
+        { name: 'M', type, value: proposals },
+      ];
     }
     try {
       const outputs = this.backend.executeMultipleOutputs('TfjsFtpStep', this.attributes, inputs, count);

@@ -4,60 +4,38 @@
  * words each, low word first.
  */
 
+import type { BoundMethod, Scales, StepValues } from '../methods/method.js';
 import type { RowLayout } from '../projection/row_layout.js';
 
-/** The update that is projected; fixes which state slots exist. */
-export interface BaseConfig {
-  /** 'proposal': the weights already hold what another optimizer proposes. */
-  base: 'adamw' | 'sgd' | 'proposal';
-  amsgrad: boolean;
-  /** Whether there is a momentum slot. */
-  momentum: boolean;
-}
-
-/** The numbers of a step that are the same for all variables. */
-export interface Hyper {
-  learningRate: number;
-  beta1: number;
-  beta2: number;
-  epsilon: number;
-  weightDecay: number;
-  momentum: number;
-  dampening: number;
-  nesterov: boolean;
-  k: number;
-  constraintLearningRate: number;
-  constraintBeta1: number;
-  constraintBeta2: number;
+/** What is the same for all variables of a step. */
+export interface StepSettings {
+  method: BoundMethod;
+  /** The method's options, with the numbers of this step. */
+  values: StepValues;
+  /** Whether gradients that are not finite are refused. */
   checkFinite: boolean;
-  /** 0: the native default. */
-  threads: number;
+  /** Of the native step on a CPU; null: its default. */
+  threads: number | null;
 }
 
 /** One variable in the plan. */
 export interface PlanVariable {
-  layout: RowLayout;
-  excluded: boolean;
+  readonly spec: { readonly layout: RowLayout; readonly excluded: boolean };
+  /** Constraint step, from 1. */
   t: number;
+  /** Update of this variable, from 1. */
   n: number;
+  /** Whether the weights are not what the last step left (first step, or assigned from outside). */
   fromWeights: boolean;
+  /** Default: 1 for all. */
+  scales?: Readonly<Scales>;
 }
 
-const MAGIC = 0x46545031; // 'FTP1'
-const HEADER_WORDS = 40;
+const MAGIC = 0x46545032; // 'FTP2'
+const FIRST_NUMBER = 10;
 const VARIABLE_WORDS = 16;
-const FIRST_DOUBLE = 6;
 const WORD = 2 ** 32;
-
-/** Code of the base update in the plan. */
-export function baseCode(config: BaseConfig): number {
-  return { adamw: 0, sgd: 1, proposal: 2 }[config.base];
-}
-
-/** Flags that fix the state's layout. */
-export function configFlags(config: BaseConfig): number {
-  return (config.amsgrad ? 1 : 0) | (config.momentum ? 2 : 0);
-}
+const NO_SCALES: Readonly<Scales> = { learningRate: 1, weightDecay: 1, rule: 1 };
 
 /** Writes `value`, a whole number >= 0, as a little-endian int64. */
 export function putInt64(words: Int32Array, index: number, value: number): void {
@@ -65,52 +43,57 @@ export function putInt64(words: Int32Array, index: number, value: number): void 
   words[index + 1] = Math.floor(value / WORD);
 }
 
-/** Encodes plans into one buffer that is reused while the number of variables stays the same. */
+/** Encodes plans into one buffer that is reused while the method and the number of variables stay the same. */
 export class PlanEncoder {
   private words = new Int32Array(0);
+  /** The same memory: float64 lie at even words. */
+  private doubles = new Float64Array(0);
+  /** What is written already of each variable, since it rarely changes. */
   private layouts: RowLayout[] = [];
-  private readonly numbers = new Float64Array(11);
-  private readonly numberWords = new Int32Array(this.numbers.buffer);
+  private scales: Array<Readonly<Scales>> = [];
 
   /** The returned array is valid until the next call. */
-  encode(config: BaseConfig, hyper: Hyper, variables: readonly PlanVariable[]): Int32Array {
+  encode(settings: StepSettings, variables: readonly PlanVariable[]): Int32Array {
+    const { base, rule } = settings.method;
     const count = variables.length;
-    const length = HEADER_WORDS + VARIABLE_WORDS * count;
-    if (this.words.length !== length) {
+    const headerWords = FIRST_NUMBER + 2 * (base.numbers.length + rule.numbers.length);
+    const length = headerWords + VARIABLE_WORDS * count;
+    if (this.words.length !== length || this.layouts.length !== count) {
       this.words = new Int32Array(length);
+      this.doubles = new Float64Array(this.words.buffer);
       this.layouts = new Array(count);
+      this.scales = new Array(count);
     }
-    this.encodeHeader(config, hyper, count);
-    for (let i = 0; i < count; ++i) this.encodeVariable(i, variables[i] as PlanVariable);
+    this.encodeHeader(settings, count);
+    for (let i = 0; i < count; ++i) {
+      this.encodeVariable(i, headerWords + VARIABLE_WORDS * i, variables[i] as PlanVariable);
+    }
     return this.words;
   }
 
-  private encodeHeader(config: BaseConfig, hyper: Hyper, count: number): void {
-    const { words, numbers } = this;
+  private encodeHeader({ method, values, checkFinite, threads }: StepSettings, count: number): void {
+    const { words, doubles } = this;
+    const { base, rule } = method;
     words[0] = MAGIC;
-    words[1] = baseCode(config);
-    words[2] = configFlags(config) | (hyper.nesterov ? 4 : 0) | (hyper.checkFinite ? 8 : 0);
-    words[3] = count;
-    words[4] = hyper.threads;
-    numbers[0] = hyper.learningRate;
-    numbers[1] = hyper.beta1;
-    numbers[2] = hyper.beta2;
-    numbers[3] = hyper.epsilon;
-    numbers[4] = hyper.weightDecay;
-    numbers[5] = hyper.momentum;
-    numbers[6] = hyper.dampening;
-    numbers[7] = hyper.k;
-    numbers[8] = hyper.constraintLearningRate;
-    numbers[9] = hyper.constraintBeta1;
-    numbers[10] = hyper.constraintBeta2;
-    words.set(this.numberWords, FIRST_DOUBLE);
+    words[1] = base.code;
+    words[2] = rule.code;
+    words[3] = method.baseFlags;
+    words[4] = method.ruleFlags;
+    words[5] = checkFinite ? 1 : 0;
+    words[6] = count;
+    words[7] = threads ?? 0;
+    words[8] = base.numbers.length;
+    words[9] = rule.numbers.length;
+    let next = FIRST_NUMBER / 2;
+    for (const name of base.numbers) doubles[next++] = values[name] as number;
+    for (const name of rule.numbers) doubles[next++] = values[name] as number;
   }
 
-  private encodeVariable(i: number, variable: PlanVariable): void {
+  private encodeVariable(i: number, at: number, variable: PlanVariable): void {
     const { words } = this;
-    const at = HEADER_WORDS + VARIABLE_WORDS * i;
-    const { layout } = variable;
-    words[at] = (variable.excluded ? 1 : 0) | (variable.fromWeights ? 2 : 0);
+    const { spec, scales = NO_SCALES } = variable;
+    const { layout } = spec;
+    words[at] = (spec.excluded ? 1 : 0) | (variable.fromWeights ? 2 : 0);
     if (this.layouts[i] !== layout) {
       putInt64(words, at + 2, layout.outer);
       putInt64(words, at + 4, layout.rows);
@@ -119,5 +102,9 @@ export class PlanEncoder {
     }
     words[at + 8] = variable.t;
     words[at + 9] = variable.n;
+    if (this.scales[i] !== scales) {
+      this.doubles.set([scales.learningRate, scales.weightDecay, scales.rule], (at + 10) / 2);
+      this.scales[i] = scales;
+    }
   }
 }

@@ -1,10 +1,11 @@
 /** The interface between the optimizers and what computes a step. */
 
 import type { Tensor } from '@tensorflow/tfjs-core';
+import type { BoundMethod, SlotName } from '../methods/method.js';
 import type { RowLayout } from '../projection/row_layout.js';
-import type { BaseConfig, Hyper } from './plan.js';
+import type { PlanVariable, StepSettings } from './plan.js';
 
-export type { BaseConfig, Hyper } from './plan.js';
+export type { StepSettings } from './plan.js';
 
 /** What computes the steps. */
 export type ImplementationName = 'tensorflow-gpu' | 'tensorflow-cpu' | 'wasm' | 'cpu' | 'reference';
@@ -17,8 +18,10 @@ export interface StateSpec {
   name: string;
   shape: number[];
   layout: RowLayout;
+  /** Whether the variable is left out of what the optimizer's method does beyond its base update. */
   excluded: boolean;
-  config: BaseConfig;
+  /** What this variable takes: the optimizer's method, or for an excluded variable its `plain` one. */
+  method: BoundMethod;
 }
 
 /** A variable's state; what it holds besides the spec is known to its implementation only. */
@@ -27,22 +30,19 @@ export interface VariableState {
 }
 
 /** One variable of a step. */
-export interface VariableUpdate {
+export interface VariableUpdate extends PlanVariable {
+  readonly spec: StateSpec;
   state: VariableState;
-  /** Weights before the step; for base 'proposal': what the base optimizer proposes. */
+  /** Weights before the step. */
   weights: Tensor;
   gradient: Tensor;
-  /** Constraint step, from 1. */
-  t: number;
-  /** Update of this variable, from 1. */
-  n: number;
-  /** Whether to re-form the stored deviation from `weights` (first step, or assigned from outside). */
-  fromWeights: boolean;
+  /** With the base update `proposal`: the weights that another optimizer proposes; else null. */
+  proposal: Tensor | null;
 }
 
 /** A part of a variable's state. */
 export interface Slot {
-  name: string;
+  name: SlotName;
   shape: number[];
 }
 
@@ -58,13 +58,13 @@ export class NonFiniteGradient extends Error {
 
 export interface Implementation {
   readonly name: ImplementationName;
-  /** New state, all zeros but the anchor, of which it takes a copy (null for excluded variables). */
+  /** New state, all zeros but the anchor, of which it takes a copy (null where the method has none). */
   createState(spec: StateSpec, anchor: Tensor | null): VariableState;
   /**
    * One step: updates every state in place and returns fresh tensors with the new weights, which the
    * caller owns. Throws before anything is written.
    */
-  step(config: BaseConfig, hyper: Hyper, updates: VariableUpdate[]): Tensor[];
+  step(settings: StepSettings, updates: VariableUpdate[]): Tensor[];
   /** A fresh copy of a slot, owned by the caller. */
   read(state: VariableState, slot: string): Tensor;
   /** Copies `value` into a slot. */
@@ -73,16 +73,9 @@ export interface Implementation {
 }
 
 /** The slots of a state in the order in which they are saved. */
-export function slotsOf({ config, excluded, shape, layout }: StateSpec): Slot[] {
-  const slots: Slot[] = [];
-  if (!excluded) slots.push({ name: 'anchor', shape }, { name: 'deviation', shape });
-  if (config.base === 'adamw') {
-    slots.push({ name: 'm', shape }, { name: 'v', shape });
-    if (config.amsgrad) slots.push({ name: 'vmax', shape });
-  }
-  if (config.base === 'sgd' && config.momentum) slots.push({ name: 'momentum', shape });
-  if (!excluded) {
-    slots.push({ name: 'norms', shape: [layout.rows] }, { name: 'constraint', shape: [4] });
-  }
-  return slots;
+export function slotsOf({ method, shape, layout }: StateSpec): Slot[] {
+  return method.slots.map((slot) => ({
+    name: slot.name,
+    shape: slot.shape === 'variable' ? shape : [slot.shape === 'rows' ? layout.rows : slot.shape],
+  }));
 }

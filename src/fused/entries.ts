@@ -155,7 +155,7 @@ export function makeEntries<A extends FusedArray>(
       const { excluded, rows } = variable;
       const layout = layoutOf(excluded, rows);
       const slab = storage.newSlab(layout.length);
-      const plan = { layout: rows, excluded, t: 1, n: 1, fromWeights: true };
+      const plan = { spec: { layout: rows, excluded }, t: 1, n: 1, fromWeights: true };
       entries.push({
         ...variable,
         layout,

@@ -3,14 +3,18 @@
 /// <reference lib="esnext.disposable" preserve="true" />
 
 import { nativeFailure, nonFiniteIndex, sectionOf, slabLayout } from '../backends/native_state.js';
-import { type BaseConfig, type Hyper, PlanEncoder } from '../backends/plan.js';
+import { PlanEncoder, type StepSettings } from '../backends/plan.js';
 import { DeviceBuffer } from '../device_buffer.js';
 import { makeDisposable } from '../disposable.js';
 import { FtpError } from '../errors.js';
 import { changedOptions, INSPECT, type Inspect, summarize } from '../inspect.js';
+import { adamw } from '../methods/adamw.js';
+import { ftp } from '../methods/ftp.js';
+import { type BoundMethod, compose, type Method } from '../methods/method.js';
+import { sgd } from '../methods/sgd.js';
 import { type NativeAddon, requireNative } from '../native.js';
 import type { FusedState, FusedStepOptions, FusedVariable } from '../native_types.js';
-import type { NonFiniteAction } from '../options.js';
+import { checkLearningRate, RUN_OPTIONS, type RunSettings, resolveOptions } from '../options.js';
 import {
   anchorNormOf,
   type ConstraintReport,
@@ -19,24 +23,22 @@ import {
 } from '../projection/constraint_report.js';
 import type { RowLayout } from '../projection/row_layout.js';
 import {
-  ADAMW_KEYS,
-  CONSTRAINT_KEYS,
   checkChoice,
   checkFloat32Array,
   checkInteger,
-  checkLearningRate,
   checkLength,
   checkOptionKeys,
   describe,
-  resolveAdamWOptions,
-  resolveConstraintOptions,
-  resolveSgdOptions,
-  SGD_KEYS,
 } from '../validate.js';
 import { DeviceStorage } from './device_storage.js';
 import { checkOverlap, checkVariables, type Entry, makeEntries, WeightsMemory } from './entries.js';
 import { HostStorage } from './host_storage.js';
 import type { FusedArray, FusedStorage } from './storage.js';
+
+const METHODS: Readonly<Record<FusedStepOptions['base'], Method>> = {
+  adamw: compose(adamw, ftp),
+  sgd: compose(sgd, ftp),
+};
 
 /** The storage of the kind that the first variable's weights are of. */
 function storageOf<A extends FusedArray>(
@@ -65,11 +67,8 @@ export class FusedStep<A extends FusedArray = Float32Array> {
   skippedSteps = 0;
   private done = 0;
   private rate: number;
-  private readonly config: BaseConfig;
-  private readonly hyper: Hyper;
-  private readonly nonFinite: NonFiniteAction;
-  /** Names of the options of this base update. */
-  private readonly options: readonly string[];
+  private readonly method: BoundMethod;
+  private readonly settings: RunSettings;
   private readonly storage: FusedStorage<A>;
   private readonly all: Entry<A>[];
   private weightsMemory: WeightsMemory<A>;
@@ -78,35 +77,21 @@ export class FusedStep<A extends FusedArray = Float32Array> {
 
   /** @internal */
   constructor(options: FusedStepOptions<A>) {
-    const base = checkChoice('base', options?.base, ['adamw', 'sgd']);
-    const keys = [...(base === 'adamw' ? ADAMW_KEYS : SGD_KEYS), ...CONSTRAINT_KEYS];
-    this.options = keys;
-    checkOptionKeys('options', options, ['base', 'learningRate', 'variables', ...keys]);
+    const method = METHODS[checkChoice('base', options?.base, ['adamw', 'sgd'])];
+    const known = [...method.optionNames, ...Object.keys(RUN_OPTIONS)];
+    checkOptionKeys('options', options, ['base', 'learningRate', 'variables', ...known]);
     this.rate = checkLearningRate(options.learningRate);
-    const { nonFinite, ...constraint } = resolveConstraintOptions(options);
-    this.nonFinite = nonFinite;
-    const none = { beta1: 0, beta2: 0, epsilon: 0, momentum: 0, dampening: 0, nesterov: false };
-    const update = options.base === 'adamw' ? resolveAdamWOptions(options) : resolveSgdOptions(options);
-    this.config = {
-      base,
-      amsgrad: 'amsgrad' in update && update.amsgrad,
-      momentum: 'momentum' in update && update.momentum > 0,
-    };
-    this.hyper = {
-      ...none,
-      ...update,
-      ...constraint,
-      learningRate: this.rate,
-      checkFinite: nonFinite !== 'ignore',
-    };
+    this.settings = resolveOptions(RUN_OPTIONS, options);
+    this.method = method.with(options);
     const { variables } = options;
     if (!Array.isArray(variables)) {
       throw new TypeError(`variables must be an array, got ${describe(variables)}`);
     }
     const addon = requireNative();
     this.storage = storageOf(addon, variables);
-    const checked = checkVariables(this.storage, variables, nonFinite !== 'ignore');
-    const layoutOf = (excluded: boolean, rows: RowLayout) => slabLayout(addon, this.config, excluded, rows);
+    const checked = checkVariables(this.storage, variables, this.settings.nonFinite !== 'ignore');
+    const layoutOf = (excluded: boolean, layout: RowLayout) =>
+      slabLayout(addon, { method: excluded ? this.method.plain : this.method, excluded, layout });
     this.all = makeEntries(this.storage, checked, layoutOf);
     this.weightsMemory = new WeightsMemory(this.storage, this.all);
   }
@@ -146,10 +131,16 @@ export class FusedStep<A extends FusedArray = Float32Array> {
    *   BUFFER_FREED, OUT_OF_MEMORY and NATIVE_FAILURE. Nothing has changed then.
    */
   step(gradients: ReadonlyArray<A | null>, options: { learningRate?: number } = {}): void {
-    const { entries, hyper, storage } = this;
+    const { entries, storage } = this;
     checkOptionKeys('options', options, ['learningRate']);
     const { learningRate = this.rate } = options;
-    hyper.learningRate = checkLearningRate(learningRate);
+    const { nonFinite, threads } = this.settings;
+    const settings = {
+      method: this.method,
+      values: this.method.values(checkLearningRate(learningRate)),
+      checkFinite: nonFinite !== 'ignore',
+      threads,
+    };
     if (!Array.isArray(gradients)) {
       throw new TypeError(`gradients must be an array, got ${describe(gradients)}`);
     }
@@ -175,7 +166,7 @@ export class FusedStep<A extends FusedArray = Float32Array> {
       plan.fromWeights = plan.t === 1 || entry.fromWeights;
       present.push(entry);
     }
-    if (present.length > 0 && !this.run(present, given)) return;
+    if (present.length > 0 && !this.run(settings, present, given)) return;
     for (const entry of present) {
       entry.born ??= this.done;
       entry.fromWeights = false;
@@ -185,9 +176,9 @@ export class FusedStep<A extends FusedArray = Float32Array> {
   }
 
   /** The native call; false if the step was skipped. */
-  private run(present: Entry<A>[], gradients: A[]): boolean {
+  private run(settings: StepSettings, present: Entry<A>[], gradients: A[]): boolean {
     const plans = present.map((entry) => entry.plan);
-    const plan = this.encoder.encode(this.config, this.hyper, plans);
+    const plan = this.encoder.encode(settings, plans);
     const weights = present.map((entry) => entry.weights);
     const slabs = present.map((entry) => entry.slab);
     try {
@@ -196,7 +187,7 @@ export class FusedStep<A extends FusedArray = Float32Array> {
     } catch (error) {
       const index = nonFiniteIndex(error);
       if (index === null) throw nativeFailure('the native step', error);
-      if (this.nonFinite === 'skip') {
+      if (this.settings.nonFinite === 'skip') {
         ++this.skippedSteps;
         return false;
       }
@@ -334,15 +325,11 @@ export class FusedStep<A extends FusedArray = Float32Array> {
 
   /** @internal What `console.log` shows. */
   [INSPECT](depth: number, options: object, inspect?: Inspect): string {
-    const { learningRate: _, checkFinite: __, ...hyper } = this.hyper;
-    const { base, amsgrad } = this.config;
-    const used = { ...hyper, amsgrad, nonFinite: this.nonFinite };
+    const { method, settings } = this;
     const properties = {
-      base,
+      base: method.base.name,
       learningRate: this.rate,
-      ...changedOptions(
-        Object.fromEntries(Object.entries(used).filter(([name]) => this.options.includes(name))),
-      ),
+      ...changedOptions({ ...method.table, ...RUN_OPTIONS }, { ...method.options, ...settings }),
       iterations: this.done,
       skippedSteps: this.skippedSteps || undefined,
       variables: this.disposed ? 'disposed' : this.all.length,

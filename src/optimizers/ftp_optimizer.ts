@@ -1,4 +1,4 @@
-/** What the FTP optimizers have in common: the step, its roll-back, state, saving. */
+/** What the optimizers have in common, whatever their method: the step, its roll-back, state, saving. */
 
 import {
   clone,
@@ -13,16 +13,17 @@ import {
 } from '@tensorflow/tfjs-core';
 import { activeBackend, type Selection, selectImplementation } from '../backends/select.js';
 import {
-  type BaseConfig,
-  type Hyper,
   type Implementation,
   type ImplementationName,
   NonFiniteGradient,
+  type StepSettings,
   slotsOf,
   type VariableUpdate,
 } from '../backends/types.js';
 import { FtpError } from '../errors.js';
 import { attempt, describeConfig, INSPECT, type Inspect, summarize } from '../inspect.js';
+import type { BoundMethod, Method } from '../methods/method.js';
+import { type LearningRate, type OptionTable, savedOptions } from '../options.js';
 import { AnchorStore } from '../projection/anchors.js';
 import { disposeWhenCollected } from '../projection/collected.js';
 import type { ConstraintReport } from '../projection/constraint_report.js';
@@ -49,14 +50,7 @@ import { type StartedRecord, startRecords } from '../projection/start_records.js
 import { nameIterations, nameRecord, nameSaved, nameUnusedAnchor } from '../projection/state_names.js';
 import { constraintSteps, type VariableRecord } from '../projection/variable_record.js';
 import { collectEntries, type GradientEntry } from './gradient_entries.js';
-import {
-  type FtpOptions,
-  type FtpSettings,
-  type LearningRate,
-  RESTORED,
-  type Restored,
-  resolveFtpOptions,
-} from './options.js';
+import { OPTIMIZER_OPTIONS, type OptimizerOptions, type OptimizerSettings, openOptions } from './options.js';
 
 /** Step counts are saved and handed to the kernels as int32. */
 const MOST_STEPS = 2 ** 31 - 1;
@@ -70,7 +64,7 @@ export interface PreparedStep {
 }
 
 /**
- * Base class of the FTP optimizers; use the `ftp.*` factories to make one.
+ * Base class of this package's optimizers; use the `ftp.*` factories to make one.
  *
  * A step is atomic: on any thrown error weights, state and counters are as before the call. State is keyed
  * by variable name. It is made at a variable's first step, outlives `tf.tidy`, and is freed by `dispose()`.
@@ -79,7 +73,8 @@ export abstract class FtpOptimizer extends Optimizer {
   /** Steps left out because of a gradient that was not finite, with `nonFinite: 'skip'`. */
   skippedSteps = 0;
 
-  protected readonly settings: FtpSettings;
+  protected readonly settings: OptimizerSettings;
+  protected readonly method: BoundMethod;
   private readonly exclusion: Exclusion;
   private readonly axes: OutputAxes;
   private readonly anchors: AnchorStore;
@@ -92,26 +87,28 @@ export abstract class FtpOptimizer extends Optimizer {
   private warnedOfRows = false;
   protected disposed = false;
 
-  constructor(options: FtpOptions, known: readonly string[]) {
+  /** @internal */
+  constructor(method: Method, options: OptimizerOptions) {
     super();
-    this.settings = resolveFtpOptions(options, known);
-    const restored = (options as { [RESTORED]?: Restored })[RESTORED];
+    const { given, settings, restored } = openOptions(options, method.optionNames);
+    this.settings = settings;
+    this.method = method.with(given);
     this.axes =
       restored === undefined
-        ? new OutputAxes(options.model, options.outputAxis)
+        ? new OutputAxes(given.model, given.outputAxis)
         : OutputAxes.fromConfig(restored.layouts);
     const weightsOfLayer = (layer: string) => this.axes.weightsOfLayer(layer);
     this.exclusion =
       restored === undefined
-        ? new Exclusion(options.exclude, [], options.model === undefined ? undefined : weightsOfLayer)
+        ? new Exclusion(given.exclude, [], given.model === undefined ? undefined : weightsOfLayer)
         : Exclusion.fromConfig(restored.exclusion);
-    this.anchors = new AnchorStore(options.anchors);
+    this.anchors = new AnchorStore(given.anchors);
   }
 
-  /** Which state slots there are. */
-  protected abstract baseConfig(): BaseConfig;
-  /** The numbers of the next step; throws where they are out of range. */
-  protected abstract hyper(): Hyper;
+  /** The learning rate that the method uses on the next step; throws where it is out of range. */
+  protected stepRate(): number {
+    return this.learningRate;
+  }
 
   /** The learning rate of the next step. Settable, to a number or to a function of the step. */
   abstract get learningRate(): number;
@@ -158,18 +155,20 @@ export abstract class FtpOptimizer extends Optimizer {
     const entries = collectEntries(gradients, this.records);
     this.anchors.check();
     this.checkNames(entries);
-    const hyper = this.hyper();
+    const { nonFinite, threads } = this.settings;
+    const values = this.method.values(this.stepRate());
+    const settings = { method: this.method, values, checkFinite: nonFinite !== 'ignore', threads };
     this.assertUsable(); // a function of the user's may have disposed it
     this.checkSteps(entries);
     const step = this.prepare(entries);
     let outputs: Array<Tensor | null>;
     try {
       this.assertUsable(); // so may `exclude` and `outputAxis`
-      outputs = this.compute(step, hyper);
+      outputs = this.compute(step, settings);
     } catch (error) {
       for (const { record } of step.started) step.implementation.disposeState(record.state);
       if (!(error instanceof NonFiniteGradient)) throw error;
-      if (this.settings.nonFinite === 'skip') {
+      if (nonFinite === 'skip') {
         ++this.skippedSteps;
         return;
       }
@@ -208,9 +207,9 @@ export abstract class FtpOptimizer extends Optimizer {
   }
 
   /** New weights of the step; null where the variable holds its new value already. */
-  protected compute(step: PreparedStep, hyper: Hyper): Array<Tensor | null> {
+  protected compute(step: PreparedStep, settings: StepSettings): Array<Tensor | null> {
     if (step.updates.length === 0) return [];
-    return step.implementation.step(this.baseConfig(), hyper, step.updates);
+    return step.implementation.step(settings, step.updates);
   }
 
   /** At the first step that brings variables, checks the options that name some. */
@@ -244,7 +243,7 @@ export abstract class FtpOptimizer extends Optimizer {
     const started = startRecords(
       {
         implementation,
-        config: this.baseConfig(),
+        method: this.method,
         exclusion: this.exclusion,
         axes: this.axes,
         anchors: this.anchors,
@@ -371,7 +370,7 @@ export abstract class FtpOptimizer extends Optimizer {
         reanchorRecord(implementation, record, variable);
       }
     }
-    this.pending = this.pending.map(reanchorSaved);
+    this.pending = this.pending.map((saved) => reanchorSaved(saved, this.method));
     this.anchors.dispose();
   }
 
@@ -424,7 +423,7 @@ export abstract class FtpOptimizer extends Optimizer {
     this.assertUsable();
     checkNamedTensors(weights);
     const iterations = await parseIterations(weights);
-    const parsed = await parseSaved(weights.slice(1), this.baseConfig());
+    const parsed = await parseSaved(weights.slice(1), this.method);
     return () => {
       this.assertUsable();
       const pending = holdSaved(parsed);
@@ -441,12 +440,16 @@ export abstract class FtpOptimizer extends Optimizer {
     this.pending = [];
   }
 
+  private get table(): OptionTable<object> {
+    return { ...this.method.table, ...OPTIMIZER_OPTIONS };
+  }
+
   /** @internal What `console.log` shows. */
   [INSPECT](depth: number, options: object, inspect?: Inspect): string {
     const config = attempt(() => this.getConfig());
     const properties = {
       learningRate: attempt(() => this.learningRate),
-      ...(typeof config === 'object' ? describeConfig(config as serialization.ConfigDict) : {}),
+      ...(typeof config === 'object' ? describeConfig(this.table, config as serialization.ConfigDict) : {}),
       runs: this.disposed ? 'disposed' : attempt(() => this.implementation),
       iterations: this.iterations,
       skippedSteps: this.skippedSteps || undefined,
@@ -470,25 +473,17 @@ export abstract class FtpOptimizer extends Optimizer {
     if (this.disposed) throw new FtpError('OPTIMIZER_DISPOSED', 'the optimizer was disposed');
   }
 
-  /** The shared part of getConfig, as JSON. */
-  protected ftpConfig(): serialization.ConfigDict {
-    const { k, constraintLearningRate, constraintBeta1, constraintBeta2 } = this.settings;
-    const { nonFinite, threads, implementation } = this.settings;
+  /** The shared part of getConfig, as JSON: the method's options, then those of all optimizers. */
+  protected sharedConfig(): serialization.ConfigDict {
     const names = new Set([
       ...this.axes.names(),
       ...this.records.keys(),
       ...this.pending.map((saved) => saved.name),
     ]);
     return {
-      k,
-      constraintLearningRate,
-      constraintBeta1,
-      constraintBeta2,
-      nonFinite,
-      threads: threads === 0 ? null : threads,
-      implementation,
+      ...savedOptions(this.table, { ...this.method.options, ...this.settings }),
       exclusion: this.exclusion.toConfig(names),
       layouts: this.axes.toConfig(),
-    };
+    } as serialization.ConfigDict;
   }
 }

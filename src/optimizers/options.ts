@@ -3,22 +3,23 @@
 import type { NamedTensorMap } from '@tensorflow/tfjs-core';
 import type { ImplementationChoice } from '../backends/types.js';
 import { FtpError } from '../errors.js';
-import type { AdamWUpdateOptions, ConstraintOptions, SgdUpdateOptions } from '../options.js';
+import type { AdamWUpdateOptions } from '../methods/adamw.js';
+import type { ConstraintOptions } from '../methods/ftp.js';
+import type { SgdUpdateOptions } from '../methods/sgd.js';
+import {
+  choiceOption,
+  type OptionTable,
+  RUN_OPTIONS,
+  type RunOptions,
+  type RunSettings,
+  resolveOptions,
+} from '../options.js';
 import type { ExcludeOption } from '../projection/exclude.js';
 import type { ModelLike, OutputAxisOption } from '../projection/output_axis.js';
-import {
-  ADAMW_KEYS,
-  CONSTRAINT_KEYS,
-  type ConstraintSettings,
-  checkChoice,
-  checkOptionKeys,
-  describe,
-  resolveConstraintOptions,
-  SGD_KEYS,
-} from '../validate.js';
+import { checkOptionKeys, describe } from '../validate.js';
 
-/** Options that all FTP optimizers share. */
-export interface FtpOptions extends ConstraintOptions {
+/** Options that all optimizers share, whatever their method. */
+export interface OptimizerOptions extends RunOptions {
   /**
    * Variables that take the plain base update and are not held near an anchor, such as a new head: an
    * array of patterns, or a predicate on the variable's name. Default: none. Saved with the optimizer; of a
@@ -70,6 +71,9 @@ export interface FtpOptions extends ConstraintOptions {
   implementation?: ImplementationChoice;
 }
 
+/** Options that all FTP optimizers share. */
+export interface FtpOptions extends ConstraintOptions, OptimizerOptions {}
+
 /** Options of `ftp.adamw`. */
 export interface FtpAdamWOptions extends FtpOptions, AdamWUpdateOptions {}
 
@@ -79,71 +83,61 @@ export interface FtpSgdOptions extends FtpOptions, SgdUpdateOptions {}
 /** Options of `ftp.wrap`. */
 export type FtpWrapOptions = FtpOptions;
 
-/**
- * A learning rate, or a function of the step (0 at the first one). A function is not saved with the optimizer: set
- * `optimizer.learningRate` to it again after loading.
- */
-export type LearningRate = number | ((step: number) => number);
-
-export const FTP_KEYS = [
-  ...CONSTRAINT_KEYS,
-  'exclude',
-  'anchors',
-  'model',
-  'outputAxis',
-  'implementation',
-] as const;
-
-export const FTP_ADAMW_KEYS = [...ADAMW_KEYS, ...FTP_KEYS];
-export const FTP_SGD_KEYS = [...SGD_KEYS, ...FTP_KEYS];
-
 /** The checked options that are plain values. */
-export interface FtpSettings extends ConstraintSettings {
+export interface OptimizerSettings extends RunSettings {
   implementation: ImplementationChoice;
 }
 
-export function resolveFtpOptions(options: FtpOptions, known: readonly string[]): FtpSettings {
-  if (Array.isArray((options as Partial<ModelLike> | null)?.layers)) {
-    throw new TypeError(
-      `options must be an object of options, got ${describe(options)}; did you mean {model}?`,
-    );
-  }
-  checkOptionKeys('options', options, known);
-  const { implementation = 'auto' } = options;
-  return {
-    ...resolveConstraintOptions(options),
-    implementation: checkChoice('implementation', implementation, ['auto', 'native', 'reference']),
-  };
-}
+export const OPTIMIZER_OPTIONS: OptionTable<OptimizerSettings> = {
+  ...RUN_OPTIONS,
+  implementation: choiceOption('auto', ['auto', 'native', 'reference']),
+};
 
-/** Key of what a saved configuration restores besides the options, invisible to option checks. */
-export const RESTORED = Symbol('restored');
+/** Options that are not plain values: checked, and saved in another form, by what uses them. */
+const OBJECT_OPTIONS = ['exclude', 'anchors', 'model', 'outputAxis'];
 
-/** Parts of a saved configuration that are no options. */
-export interface Restored {
-  exclusion: unknown;
-  layouts: unknown;
-  schedule: unknown;
-}
+/** Key of a saved configuration in place of options, invisible to option checks. */
+const SAVED = Symbol('saved');
+
+type Config = { [key: string]: unknown };
 
 /**
- * The options part of a saved configuration, for the constructor.
+ * A saved configuration as the options of a constructor.
  *
  * @throws FtpError STATE_MISMATCH for what is no configuration.
  */
-export function optionsFromConfig(config: { [key: string]: unknown }, keys: readonly string[]): FtpOptions {
+export function optionsFromConfig(config: Config): OptimizerOptions {
   if (config === null || typeof config !== 'object') {
     throw new FtpError(
       'STATE_MISMATCH',
       `an optimizer's configuration must be an object, got ${describe(config)}`,
     );
   }
-  const options: { [key: string | symbol]: unknown } = {};
-  for (const key of keys) {
-    const value = config[key];
-    if (value !== undefined && value !== null) options[key] = value;
+  return { [SAVED]: config } as OptimizerOptions;
+}
+
+/** The saved configuration that {@link optionsFromConfig} was given; undefined for options. */
+export function restoredConfig(options: OptimizerOptions): Config | undefined {
+  return (options as { [SAVED]?: Config } | null)?.[SAVED];
+}
+
+/**
+ * The options that a constructor was given, with those that are plain values of all optimizers checked.
+ *
+ * @param methodOptions names of the options of the optimizer's method, which are not checked here.
+ */
+export function openOptions(options: OptimizerOptions, methodOptions: readonly string[]) {
+  if (Array.isArray((options as Partial<ModelLike> | null)?.layers)) {
+    throw new TypeError(
+      `options must be an object of options, got ${describe(options)}; did you mean {model}?`,
+    );
   }
-  const { exclusion, layouts, schedule } = config;
-  options[RESTORED] = { exclusion, layouts, schedule };
-  return options as FtpOptions;
+  const known = [...methodOptions, ...Object.keys(OPTIMIZER_OPTIONS), ...OBJECT_OPTIONS];
+  checkOptionKeys('options', options, known);
+  const restored = restoredConfig(options);
+  const given: OptimizerOptions =
+    restored === undefined
+      ? options
+      : Object.fromEntries(known.map((name) => [name, restored[name] ?? undefined]));
+  return { given, settings: resolveOptions(OPTIMIZER_OPTIONS, given), restored };
 }

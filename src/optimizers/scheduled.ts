@@ -1,34 +1,28 @@
-/** FTP optimizers with a learning rate of their own. */
+/** Optimizers with a learning rate of their own. */
 
 import type { NamedTensorMap, serialization } from '@tensorflow/tfjs-core';
+import type { Method } from '../methods/method.js';
+import { checkLearningRate, checkLearningRateOrSchedule, type LearningRate } from '../options.js';
 import type { NamedTensor } from '../projection/saved_state.js';
-import { type ConstraintSettings, checkLearningRate, checkLearningRateOrSchedule } from '../validate.js';
 import { FtpOptimizer } from './ftp_optimizer.js';
-import { type FtpOptions, type LearningRate, RESTORED, type Restored } from './options.js';
+import { type OptimizerOptions, optionsFromConfig, restoredConfig } from './options.js';
 
 /**
- * Holds the options of its base update, `Base`, and a learning rate: a number, or a function of the step that is asked
- * at every step.
+ * A method and a learning rate: a number, or a function of the step that is asked at every step. A class for a method
+ * has a class name of its own, by which tfjs saves and loads it, and a constructor of learning rate and options.
  */
-export abstract class ScheduledFtpOptimizer<Base extends object> extends FtpOptimizer {
+export abstract class ScheduledOptimizer extends FtpOptimizer {
   private rate: LearningRate;
   /** Whether the rate is a saved value of a function that has not been set again. */
   private scheduleLost: boolean;
   private warned = false;
-  protected readonly base: Base;
 
-  /** `known`: the options that there are; `resolve`: checks those of the base update and fills in defaults. */
-  constructor(
-    learningRate: LearningRate,
-    options: FtpOptions,
-    known: readonly string[],
-    resolve: (options: object) => Base,
-  ) {
-    super(options, known);
+  /** @internal */
+  constructor(method: Method, learningRate: LearningRate, options: OptimizerOptions) {
+    super(method, options);
     checkLearningRateOrSchedule(learningRate);
     this.rate = learningRate;
-    this.scheduleLost = (options as { [RESTORED]?: Restored })[RESTORED]?.schedule === true;
-    this.base = resolve(options);
+    this.scheduleLost = restoredConfig(options)?.schedule === true;
   }
 
   /**
@@ -56,7 +50,7 @@ export abstract class ScheduledFtpOptimizer<Base extends object> extends FtpOpti
   /** All options as JSON; of a learning rate function, its present value, and as `schedule` that there was one. */
   getConfig(): serialization.ConfigDict {
     const schedule = this.scheduleLost || typeof this.rate === 'function';
-    return { learningRate: this.learningRate, schedule, ...this.base, ...this.ftpConfig() };
+    return { learningRate: this.learningRate, schedule, ...this.sharedConfig() };
   }
 
   override applyGradients(gradients: NamedTensorMap | NamedTensor[]): void {
@@ -69,21 +63,11 @@ export abstract class ScheduledFtpOptimizer<Base extends object> extends FtpOpti
     );
   }
 
-  /** The part of a step's numbers that belongs to the constraint and to the learning rate. */
-  protected sharedHyper() {
-    return { learningRate: this.learningRate, ...constraintHyper(this.settings) };
+  /** The inverse of `getConfig`, called by `tf.loadLayersModel`. */
+  static override fromConfig<T extends serialization.Serializable>(
+    cls: serialization.SerializableConstructor<T>,
+    config: serialization.ConfigDict,
+  ): T {
+    return new cls(config.learningRate, optionsFromConfig(config));
   }
-}
-
-/** The part of a step's numbers that belongs to the constraint. */
-export function constraintHyper(settings: ConstraintSettings) {
-  const { k, constraintLearningRate, constraintBeta1, constraintBeta2, nonFinite, threads } = settings;
-  return {
-    k,
-    constraintLearningRate,
-    constraintBeta1,
-    constraintBeta2,
-    checkFinite: nonFinite !== 'ignore',
-    threads,
-  };
 }

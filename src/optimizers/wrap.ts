@@ -1,36 +1,18 @@
-import {
-  abs,
-  add,
-  clone,
-  keep,
-  Optimizer,
-  reshape,
-  serialization,
-  sub,
-  sum,
-  type Tensor,
-  tidy,
-  type Variable,
-} from '@tensorflow/tfjs-core';
+import { clone, keep, Optimizer, serialization, type Tensor, type Variable } from '@tensorflow/tfjs-core';
 import { findNonFinite } from '../backends/reference.js';
-import {
-  type BaseConfig,
-  type Hyper,
-  type Implementation,
-  NonFiniteGradient,
-  type VariableState,
-  type VariableUpdate,
-} from '../backends/types.js';
+import { NonFiniteGradient, type StepSettings, type VariableUpdate } from '../backends/types.js';
 import { FtpError } from '../errors.js';
-import { checkNamedTensors, type NamedTensor, PROJECTION_SLOTS } from '../projection/saved_state.js';
-import { checkLearningRate, describe } from '../validate.js';
+import { ftp } from '../methods/ftp.js';
+import { compose, type Rule } from '../methods/method.js';
+import { proposal } from '../methods/proposal.js';
+import { checkLearningRate, type LearningRate } from '../options.js';
+import { checkNamedTensors, type NamedTensor } from '../projection/saved_state.js';
+import { describe } from '../validate.js';
 import { BaseSnapshot, loadBase, untoldVariables } from './base_state.js';
 import { FtpOptimizer, type PreparedStep } from './ftp_optimizer.js';
-import { FTP_KEYS, type FtpWrapOptions, type LearningRate, optionsFromConfig } from './options.js';
-import { constraintHyper } from './scheduled.js';
+import { type FtpWrapOptions, type OptimizerOptions, optionsFromConfig } from './options.js';
 
 const BASE_PREFIX = 'base/';
-const OWN_SLOTS = [...PROJECTION_SLOTS, 'steps'];
 
 /** What tfjs's own optimizers have without declaring it public. */
 interface WithLearningRate {
@@ -38,26 +20,19 @@ interface WithLearningRate {
   setLearningRate?: (value: number) => void;
 }
 
-/** Whether a saved name belongs to the base optimizer: `base/...`, and not a slot of a layer named `base`. */
-function isOfBase(name: string): boolean {
-  const slot = name.slice(name.lastIndexOf('/') + 1);
-  return name.startsWith(BASE_PREFIX) && !OWN_SLOTS.includes(slot);
-}
-
-/** FTP around any `tf.Optimizer`. `ftp.wrap` makes one and documents it, {@link FtpOptimizer} has the other members. */
-export class FtpWrapOptimizer extends FtpOptimizer {
-  /** Name under which tfjs saves and loads this class. */
-  static get className(): string {
-    return 'FtpWrapOptimizer';
-  }
-
+/**
+ * A rule around any `tf.Optimizer`. A class for a rule has a class name of its own, by which tfjs saves and loads it, and
+ * a constructor of base optimizer and options.
+ */
+abstract class WrapOptimizer extends FtpOptimizer {
   /** The optimizer that proposes the updates; owned by this one, which disposes it. */
   readonly base: Optimizer;
   /** Variables in the order in which the base optimizer first saw them; tfjs's optimizers keep state by position. */
   private positions: string[] = [];
 
-  constructor(base: Optimizer, options: FtpWrapOptions = {}) {
-    super(options, FTP_KEYS);
+  /** @internal */
+  constructor(rule: Rule, base: Optimizer, options: OptimizerOptions) {
+    super(compose(proposal, rule), options);
     // `instanceof` looks for the methods of an optimizer, and fails on null.
     if (base === null || typeof base !== 'object' || !(base instanceof Optimizer)) {
       throw new TypeError(`base must be a tf.Optimizer, got ${describe(base)}`);
@@ -66,17 +41,6 @@ export class FtpWrapOptimizer extends FtpOptimizer {
       throw new TypeError(`base must not project itself, got ${describe(base)}`);
     }
     this.base = base;
-  }
-
-  protected baseConfig(): BaseConfig {
-    return { base: 'proposal', amsgrad: false, momentum: false };
-  }
-
-  protected hyper(): Hyper {
-    const unused = { learningRate: 0, beta1: 0, beta2: 0, epsilon: 0, weightDecay: 0 };
-    const unusedMomentum = { momentum: 0, dampening: 0, nesterov: false };
-    // Gradients are checked before the base optimizer sees them.
-    return { ...unused, ...unusedMomentum, ...constraintHyper(this.settings), checkFinite: false };
   }
 
   /**
@@ -107,6 +71,12 @@ export class FtpWrapOptimizer extends FtpOptimizer {
     else base.learningRate = value;
   }
 
+  /** The base's learning rate is in what it proposes; 0 where it has none that is a number. */
+  protected override stepRate(): number {
+    const { learningRate } = this.base as unknown as WithLearningRate;
+    return typeof learningRate === 'number' ? learningRate : 0;
+  }
+
   /**
    * The gradients with one entry for every variable seen so far, null where there is none on this step: a
    * variable that is left out must not move the others to the state of their neighbours.
@@ -122,9 +92,10 @@ export class FtpWrapOptimizer extends FtpOptimizer {
     return this.positions.map((name) => ({ name, tensor: (given.get(name) ?? null) as Tensor }));
   }
 
-  protected override compute(step: PreparedStep, hyper: Hyper): Array<Tensor | null> {
+  protected override compute(step: PreparedStep, settings: StepSettings): Array<Tensor | null> {
     const { implementation, records, updates } = step;
-    if (this.settings.nonFinite !== 'ignore') {
+    if (settings.checkFinite) {
+      // Before the base optimizer sees them.
       const index = findNonFinite(updates.map(({ gradient }) => gradient));
       if (index >= 0) throw new NonFiniteGradient(index);
     }
@@ -132,22 +103,16 @@ export class FtpWrapOptimizer extends FtpOptimizer {
     const left = records.map(({ dataId }, i) => dataId === updates[i]?.weights.dataId);
     const baseBefore = new BaseSnapshot(this.base);
     const positions = [...this.positions];
-    const reformed: ReformedDeviation[] = [];
     try {
       this.base.applyGradients(this.positioned(step));
-      const projected = updates.filter(({ state }) => !state.spec.excluded);
-      for (const update of projected) {
-        if (update.fromWeights && update.t > 1) {
-          const deviation = new ReformedDeviation(implementation, update.state);
-          reformed.push(deviation);
-          deviation.form(before[updates.indexOf(update)] as Tensor);
-        }
-        update.fromWeights = update.t === 1;
-      }
-      const outputs = projected.length > 0 ? implementation.step(this.baseConfig(), hyper, projected) : [];
-      return updates.map((update) => outputs[projected.indexOf(update)] ?? null);
+      const proposed = updates.map((update, i): VariableUpdate => {
+        return { ...update, weights: before[i] as Tensor, proposal: update.weights };
+      });
+      const ruled = proposed.filter(({ spec }) => !spec.excluded);
+      const checked = { ...settings, checkFinite: false };
+      const outputs = ruled.length > 0 ? implementation.step(checked, ruled) : [];
+      return proposed.map((update) => outputs[ruled.indexOf(update)] ?? null);
     } catch (error) {
-      for (const deviation of reformed) deviation.undo();
       for (const [i, record] of records.entries()) {
         const variable = (updates[i] as VariableUpdate).weights as Variable;
         variable.assign(before[i] as Tensor);
@@ -158,7 +123,6 @@ export class FtpWrapOptimizer extends FtpOptimizer {
       this.positions = positions;
       throw error;
     } finally {
-      for (const deviation of reformed) deviation.release();
       for (const tensor of before) tensor.dispose();
       baseBefore.release();
     }
@@ -179,9 +143,13 @@ export class FtpWrapOptimizer extends FtpOptimizer {
 
   override async setWeights(weights: NamedTensor[]): Promise<void> {
     checkNamedTensors(weights);
-    const own = weights.filter(({ name }) => !isOfBase(name));
+    const ofRule: readonly string[] = [...this.method.ruleSlots.map(({ name }) => name), 'steps'];
+    // `base/...`, and not a slot of a layer named `base`
+    const isOfBase = ({ name }: NamedTensor) =>
+      name.startsWith(BASE_PREFIX) && !ofRule.includes(name.slice(name.lastIndexOf('/') + 1));
+    const own = weights.filter((weight) => !isOfBase(weight));
     const base = weights
-      .filter(({ name }) => isOfBase(name))
+      .filter(isOfBase)
       .map(({ name, tensor }) => ({ name: name.slice(BASE_PREFIX.length), tensor }));
     if (base.length === 0) {
       throw new FtpError(
@@ -203,7 +171,7 @@ export class FtpWrapOptimizer extends FtpOptimizer {
   /** Options and the base optimizer's class and configuration, as JSON. */
   getConfig(): serialization.ConfigDict {
     const base = { className: this.base.getClassName(), config: this.base.getConfig() };
-    return { base, ...this.ftpConfig() };
+    return { base, ...this.sharedConfig() };
   }
 
   /** The inverse of {@link getConfig}, called by `tf.loadLayersModel`. */
@@ -211,7 +179,7 @@ export class FtpWrapOptimizer extends FtpOptimizer {
     cls: serialization.SerializableConstructor<T>,
     config: serialization.ConfigDict,
   ): T {
-    const options = optionsFromConfig(config, FTP_KEYS);
+    const options = optionsFromConfig(config);
     const { className, config: baseConfig } = (config.base ?? {}) as {
       className?: string;
       config?: serialization.ConfigDict;
@@ -241,41 +209,15 @@ export class FtpWrapOptimizer extends FtpOptimizer {
   }
 }
 
-/**
- * The deviation and norms of a variable that was assigned from outside, formed anew from its weights before
- * the base optimizer's update.
- */
-class ReformedDeviation {
-  private readonly replaced: ReadonlyArray<readonly [string, Tensor]>;
-
-  constructor(
-    private readonly implementation: Implementation,
-    private readonly state: VariableState,
-  ) {
-    this.replaced = ['deviation', 'norms'].map((slot) => [slot, keep(implementation.read(state, slot))]);
+/** FTP around any `tf.Optimizer`. `ftp.wrap` makes one and documents it, {@link FtpOptimizer} has the other members. */
+export class FtpWrapOptimizer extends WrapOptimizer {
+  /** Name under which tfjs saves and loads this class. */
+  static get className(): string {
+    return 'FtpWrapOptimizer';
   }
 
-  form(weights: Tensor): void {
-    const { implementation, state } = this;
-    const { outer, rows, inner } = state.spec.layout;
-    tidy(() => {
-      const deviation = sub(weights, implementation.read(state, 'anchor'));
-      implementation.write(state, 'deviation', deviation);
-      implementation.write(
-        state,
-        'norms',
-        add(sum(abs(reshape(deviation, [outer, rows, inner])), [0, 2]), 1e-8),
-      );
-    });
-  }
-
-  /** Puts back what was there. */
-  undo(): void {
-    for (const [slot, value] of this.replaced) this.implementation.write(this.state, slot, value);
-  }
-
-  release(): void {
-    for (const [, value] of this.replaced) value.dispose();
+  constructor(base: Optimizer, options: FtpWrapOptions = {}) {
+    super(ftp, base, options);
   }
 }
 

@@ -1,10 +1,11 @@
 /** What the constraints are now, and making the present weights the anchors. */
 
 import { fill, keep, type Tensor, tensor1d, tidy } from '@tensorflow/tfjs-core';
-import type { Implementation, VariableState } from '../backends/types.js';
+import { type Implementation, slotsOf, type VariableState } from '../backends/types.js';
+import type { BoundMethod } from '../methods/method.js';
 import { anchorNormOf, type ConstraintReport, excludedReport, reportOf } from './constraint_report.js';
 import { registeredVariable } from './registered.js';
-import { disposeSaved, PROJECTION_SLOTS, type SavedVariable } from './saved_state.js';
+import { disposeSaved, type SavedVariable } from './saved_state.js';
 import type { VariableRecord } from './variable_record.js';
 
 async function readReport(
@@ -79,7 +80,7 @@ export function presentVariable(record: VariableRecord) {
 
 /**
  * Makes the present weights the anchor of a record and starts its constraint anew; the base update's slots
- * stay. Norms and gamma of a deviation of zero are both 1e-8.
+ * stay.
  */
 export function reanchorRecord(
   implementation: Implementation,
@@ -89,19 +90,22 @@ export function reanchorRecord(
   const { state } = record;
   record.born = null;
   record.dataId = null;
-  if (state.spec.excluded) return;
   anchorNorms.delete(state);
+  const { ruleSlots } = state.spec.method;
+  const shapes = new Map(slotsOf(state.spec).map(({ name, shape }) => [name, shape]));
   tidy(() => {
-    implementation.write(state, 'anchor', weights);
-    implementation.write(state, 'deviation', fill(state.spec.shape, 0));
-    implementation.write(state, 'norms', fill([state.spec.layout.rows], 1e-8));
-    implementation.write(state, 'constraint', tensor1d([1e-8, 0, 0, 0]));
+    for (const { name, restart = 0 } of ruleSlots) {
+      const value =
+        typeof restart === 'number' ? fill(shapes.get(name) as number[], restart) : tensor1d([...restart]);
+      implementation.write(state, name, name === 'anchor' ? weights : value);
+    }
   });
 }
 
 /** The same for loaded state that waits for its variable: its first step will give the anchor. */
-export function reanchorSaved(saved: SavedVariable): SavedVariable {
-  const dropped = new Map([...saved.slots].filter(([slot]) => PROJECTION_SLOTS.includes(slot)));
+export function reanchorSaved(saved: SavedVariable, { ruleSlots }: BoundMethod): SavedVariable {
+  const names: readonly string[] = ruleSlots.map(({ name }) => name);
+  const dropped = new Map([...saved.slots].filter(([slot]) => names.includes(slot)));
   disposeSaved({ ...saved, slots: dropped });
   const slots = new Map([...saved.slots].filter(([slot]) => !dropped.has(slot)));
   return { ...saved, t: 0, slots };

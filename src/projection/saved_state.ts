@@ -4,14 +4,9 @@
  */
 
 import { clone, keep, type Tensor, type Variable } from '@tensorflow/tfjs-core';
-import {
-  type BaseConfig,
-  type Implementation,
-  type StateSpec,
-  slotsOf,
-  type VariableState,
-} from '../backends/types.js';
+import { type Implementation, type StateSpec, slotsOf, type VariableState } from '../backends/types.js';
 import { FtpError } from '../errors.js';
+import { type BoundMethod, SLOT_NAMES } from '../methods/method.js';
 import { describe } from '../validate.js';
 import { findByName } from './names.js';
 
@@ -31,8 +26,7 @@ export interface SavedVariable {
   slots: Map<string, Tensor>;
 }
 
-export const PROJECTION_SLOTS = ['anchor', 'deviation', 'norms', 'constraint'];
-const BASE_SLOTS = ['m', 'v', 'vmax', 'momentum'];
+const SAVED_SLOTS: readonly string[] = [...SLOT_NAMES, 'steps'];
 
 function mismatch(message: string): FtpError {
   return new FtpError('STATE_MISMATCH', message);
@@ -42,67 +36,60 @@ function mismatch(message: string): FtpError {
 function splitName(name: string): { variable: string; slot: string } {
   const at = name.lastIndexOf('/');
   const slot = name.slice(at + 1);
-  if (at < 0 || ![...PROJECTION_SLOTS, ...BASE_SLOTS, 'steps'].includes(slot)) {
+  if (at < 0 || !SAVED_SLOTS.includes(slot)) {
     throw mismatch(
       `setWeights got '${name}', which is not part of an FTP optimizer's state ` +
-        `(<variable>/${[...PROJECTION_SLOTS, ...BASE_SLOTS, 'steps'].join(', <variable>/')})`,
+        `(<variable>/${SAVED_SLOTS.join(', <variable>/')})`,
     );
   }
   return { variable: name.slice(0, at), slot };
 }
 
-/** Slots that the base update of `config` needs. */
-function baseSlots(config: BaseConfig): string[] {
-  const spec = { name: '', shape: [], layout: { outer: 1, rows: 1, inner: 1 }, excluded: true, config };
-  return slotsOf(spec).map((slot) => slot.name);
-}
-
 /** Checks that the slots of one variable belong together and to this optimizer. */
-function checkVariable(saved: SavedVariable, config: BaseConfig): void {
+function checkVariable(saved: SavedVariable, method: BoundMethod): void {
   const { name, slots, t, n } = saved;
-  const expected = baseSlots(config);
-  const surplus = BASE_SLOTS.find((slot) => slots.has(slot) && !expected.includes(slot));
+  const names = (list: BoundMethod['slots']): string[] => list.map((slot) => slot.name);
+  const expected = names(method.plain.slots);
+  const surplus = [...slots.keys()].find((slot) => !names(method.slots).includes(slot));
   const lacking = n > 0 ? expected.find((slot) => !slots.has(slot)) : undefined;
   if (surplus !== undefined || lacking !== undefined) {
     const what =
       surplus === undefined ? `lacks '${name}/${lacking}'` : `has '${name}/${surplus}', unused here`;
     throw mismatch(`saved state ${what}: it was saved by another optimizer or with other options`);
   }
-  const present = PROJECTION_SLOTS.filter((slot) => slots.has(slot));
+  const ofRule = names(method.ruleSlots);
+  const present = ofRule.filter((slot) => slots.has(slot));
   const anchorOnly = t === 0 && present.length === 1 && present[0] === 'anchor';
-  if (present.length !== 0 && present.length !== PROJECTION_SLOTS.length && !anchorOnly) {
-    const lacking = PROJECTION_SLOTS.filter((slot) => !slots.has(slot));
-    throw mismatch(`saved state of '${name}' lacks ${lacking.join(', ')}`);
+  if (present.length !== 0 && present.length !== ofRule.length && !anchorOnly) {
+    throw mismatch(`saved state of '${name}' lacks ${ofRule.filter((slot) => !slots.has(slot)).join(', ')}`);
   }
-  const constraint = slots.get('constraint');
-  if (constraint !== undefined && constraint.size !== 4) {
-    throw mismatch(`'${name}/constraint' must have shape [4], got [${constraint.shape}]`);
-  }
-  const shape = shapeOf(saved);
-  for (const [slot, tensor] of slots) {
+  const shape = shapeOf(saved, method);
+  for (const { name: slot, shape: kind } of method.slots) {
+    const tensor = slots.get(slot);
+    if (tensor === undefined) continue;
+    if (typeof kind === 'number' && tensor.size !== kind) {
+      throw mismatch(`'${name}/${slot}' must have shape [${kind}], got [${tensor.shape}]`);
+    }
     if (tensor.dtype !== 'float32') {
       throw mismatch(`'${name}/${slot}' must be float32, got ${tensor.dtype}`);
     }
-    if (slot !== 'norms' && slot !== 'constraint' && String(tensor.shape) !== String(shape)) {
+    if (kind === 'variable' && String(tensor.shape) !== String(shape)) {
       throw mismatch(`'${name}/${slot}' has shape [${tensor.shape}], but others of '${name}' [${shape}]`);
     }
   }
 }
 
 /** Shape of the variable, null where no slot tells. */
-function shapeOf(saved: SavedVariable): number[] | null {
-  for (const slot of ['anchor', ...BASE_SLOTS]) {
-    const tensor = saved.slots.get(slot);
-    if (tensor !== undefined) return tensor.shape;
-  }
-  return null;
+function shapeOf({ slots }: SavedVariable, method: BoundMethod): number[] | null {
+  const slot = method.slots.find(({ name, shape }) => shape === 'variable' && slots.has(name));
+  return slot === undefined ? null : (slots.get(slot.name) as Tensor).shape;
 }
 
 /**
  * Groups named tensors by variable and checks them. The slots of the result are the caller's own tensors:
  * {@link holdSaved} before keeping them.
  */
-export async function parseSaved(weights: NamedTensor[], config: BaseConfig): Promise<SavedVariable[]> {
+export async function parseSaved(weights: NamedTensor[], method: BoundMethod): Promise<SavedVariable[]> {
   const byName = new Map<string, SavedVariable>();
   const steps = new Map<string, Tensor>();
   for (const { name, tensor } of weights) {
@@ -128,7 +115,7 @@ export async function parseSaved(weights: NamedTensor[], config: BaseConfig): Pr
     const [t, n] = await tensor.data();
     saved.t = t as number;
     saved.n = n as number;
-    checkVariable(saved, config);
+    checkVariable(saved, method);
   }
   return [...byName.values()];
 }
@@ -186,13 +173,14 @@ export function disposeSaved(saved: SavedVariable): void {
 export function matchSaved(
   pending: SavedVariable[],
   variables: Variable[],
+  method: BoundMethod,
   first: boolean,
 ): Map<Variable, SavedVariable> {
   const matched = new Map<Variable, SavedVariable>();
   if (pending.length === 0) return matched;
   const taken = new Set<SavedVariable>();
   const fits = (saved: SavedVariable, shape: number[]) => {
-    const savedShape = shapeOf(saved);
+    const savedShape = shapeOf(saved, method);
     return savedShape === null || String(savedShape) === String(shape);
   };
   const take = (variable: Variable, saved: SavedVariable | undefined) => {
@@ -214,22 +202,22 @@ export function matchSaved(
       findByName(pending, (saved) => saved.name, variable.name, accept),
     );
     const sameName = pending.find((saved) => saved.name === variable.name);
-    if (!matched.has(variable) && sameName !== undefined) throw otherShape(sameName, variable);
+    if (!matched.has(variable) && sameName !== undefined) throw otherShape(sameName, variable, method);
   }
   if (!first) return matched;
   for (const variable of variables) {
     if (matched.has(variable)) continue;
     const untaken = pending.filter((saved) => !taken.has(saved));
     const changed = findByName(untaken, (saved) => saved.name, variable.name);
-    if (changed !== undefined) throw otherShape(changed, variable);
+    if (changed !== undefined) throw otherShape(changed, variable, method);
   }
   return matched;
 }
 
-function otherShape(saved: SavedVariable, { name, shape }: Variable): FtpError {
+function otherShape(saved: SavedVariable, { name, shape }: Variable, method: BoundMethod): FtpError {
   const variable = saved.name === name ? 'the variable' : `the variable '${name}'`;
   return mismatch(
-    `saved state of '${saved.name}' has shape [${shapeOf(saved)}], ${variable} [${shape}]. To start it anew, load the ` +
+    `saved state of '${saved.name}' has shape [${shapeOf(saved, method)}], ${variable} [${shape}]. To start it anew, load the ` +
       `state without the tensors named '${saved.name}/...'`,
   );
 }
@@ -250,7 +238,8 @@ export function restoreState(
   if (spec.excluded && projected) {
     throw mismatch(`'${spec.name}' was projected when its state was saved, but is excluded now`);
   }
-  if (!spec.excluded && !projected && saved.t > 0) {
+  const anchored = spec.method.has('anchor');
+  if (anchored && !projected && saved.t > 0) {
     throw mismatch(`'${spec.name}' was excluded when its state was saved, but is projected now`);
   }
   const norms = saved.slots.get('norms');
@@ -260,10 +249,8 @@ export function restoreState(
         'give the same model or outputAxis',
     );
   }
-  const state = implementation.createState(
-    spec,
-    spec.excluded ? null : (saved.slots.get('anchor') ?? fallback),
-  );
+  const anchor = anchored ? (saved.slots.get('anchor') ?? fallback) : null;
+  const state = implementation.createState(spec, anchor);
   try {
     for (const { name } of slotsOf(spec)) {
       const value = saved.slots.get(name);

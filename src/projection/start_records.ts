@@ -1,26 +1,15 @@
 /** Makes the records of variables that a step sees for the first time. */
 
 import type { Variable } from '@tensorflow/tfjs-core';
-import {
-  abs,
-  add,
-  all,
-  clipByValue,
-  div,
-  lessEqual,
-  mul,
-  reshape,
-  slice,
-  stack,
-  sub,
-  tidy,
-} from '@tensorflow/tfjs-core';
-import type { BaseConfig, Implementation, StateSpec } from '../backends/types.js';
+import * as ops from '@tensorflow/tfjs-core';
+import type { Implementation, StateSpec } from '../backends/types.js';
 import { FtpError } from '../errors.js';
+import type { BoundMethod, Slots } from '../methods/method.js';
 import type { AnchorStore } from './anchors.js';
 import type { Exclusion } from './exclude.js';
 import { checkFiniteStart } from './finite_start.js';
 import type { OutputAxes } from './output_axis.js';
+import { rowsOf } from './rows.js';
 import { matchSaved, restoreState, type SavedVariable } from './saved_state.js';
 import { newRecord, type VariableRecord } from './variable_record.js';
 
@@ -33,7 +22,7 @@ export interface StartedRecord {
 /** Where records take their settings from. */
 export interface RecordSources {
   implementation: Implementation;
-  config: BaseConfig;
+  method: BoundMethod;
   exclusion: Exclusion;
   axes: OutputAxes;
   anchors: AnchorStore;
@@ -53,7 +42,7 @@ const SMALLEST_NORMAL = 1.1754943508222875e-38;
 export function startRecords(sources: RecordSources, variables: Variable[]): StartedRecord[] {
   if (variables.length === 0) return [];
   const { pending } = sources;
-  const matched = matchSaved(pending, variables, !sources.started);
+  const matched = matchSaved(pending, variables, sources.method, !sources.started);
   if (pending.length > 0 && matched.size === 0 && !sources.started) {
     const names = (list: Array<{ name: string }>) =>
       list
@@ -93,13 +82,14 @@ function startRecord(
   variable: Variable,
   saved: SavedVariable | undefined,
 ): VariableRecord {
-  const { implementation, config, exclusion, axes, anchors, iterations } = sources;
+  const { implementation, exclusion, axes, anchors, iterations } = sources;
   const { name, shape } = variable;
   const excluded = exclusion.matches(name);
-  const spec: StateSpec = { name, shape, layout: axes.layoutOf(name, shape), excluded, config };
+  const method = excluded ? sources.method.plain : sources.method;
+  const spec: StateSpec = { name, shape, layout: axes.layoutOf(name, shape), excluded, method };
   const anchor = anchors.get(name, shape) ?? variable;
   if (saved === undefined) {
-    return newRecord(variable, implementation.createState(spec, excluded ? null : anchor));
+    return newRecord(variable, implementation.createState(spec, method.has('anchor') ? anchor : null));
   }
   const record = newRecord(variable, restoreState(implementation, spec, saved, anchor));
   record.updates = saved.n;
@@ -108,29 +98,32 @@ function startRecord(
 }
 
 /**
- * Lets loaded variables go on from their stored deviation where their weights are the ones that the
- * saving optimizer left, A + clip(gamma / n, 0, 1) C: so that loading and continuing gives the same bits
+ * Lets loaded variables go on from their stored state where their weights are the ones that the
+ * saving optimizer left, by the method's rule: so that loading and continuing gives the same bits
  * as not having stopped. Weights that differ count as assigned from outside.
  */
 function continueFromState(implementation: Implementation, started: StartedRecord[]): void {
   const candidates = started
-    .filter(({ record, saved }) => saved !== undefined && record.born !== null && !record.state.spec.excluded)
+    .filter(({ record, saved }) => saved !== undefined && record.born !== null && hasLeft(record))
     .map(({ record }) => record);
   if (candidates.length === 0) return;
-  const unchanged = tidy(() =>
-    stack(candidates.map((record) => isWhereLeft(implementation, record))).dataSync(),
+  const unchanged = ops.tidy(() =>
+    ops.stack(candidates.map((record) => isWhereLeft(implementation, record))).dataSync(),
   );
   for (const [i, record] of candidates.entries()) {
     if (unchanged[i] !== 0) record.dataId = record.variable.dataId;
   }
 }
 
+function hasLeft({ state }: VariableRecord): boolean {
+  return state.spec.method.rule.left !== undefined;
+}
+
 function isWhereLeft(implementation: Implementation, { state, variable }: VariableRecord) {
-  const { outer, rows, inner } = state.spec.layout;
-  const read = (slot: string) => implementation.read(state, slot);
-  const see = (slot: string) => reshape(read(slot), [outer, rows, inner]);
-  const gamma = slice(read('constraint'), [0], [1]);
-  const ratio = clipByValue(div(gamma, reshape(read('norms'), [1, rows, 1])), 0, 1);
-  const left = add(see('anchor'), mul(ratio, see('deviation')));
-  return all(lessEqual(abs(sub(reshape(variable, [outer, rows, inner]), left)), SMALLEST_NORMAL));
+  const { method, layout, shape } = state.spec;
+  const slots = Object.fromEntries(
+    method.ruleSlots.map(({ name }) => [name, implementation.read(state, name)]),
+  );
+  const left = method.rule.left?.(ops, slots as Slots, rowsOf(layout, shape)) as ops.Tensor;
+  return ops.all(ops.lessEqual(ops.abs(ops.sub(variable, left)), SMALLEST_NORMAL));
 }

@@ -26,7 +26,16 @@ export function newRecord(variable: Variable, state: VariableState): VariableRec
     dataId: null,
     born: null,
     updates: 0,
-    update: { state, weights: variable, gradient: variable, t: 1, n: 1, fromWeights: true },
+    update: {
+      spec: state.spec,
+      state,
+      weights: variable,
+      gradient: variable,
+      proposal: null,
+      t: 1,
+      n: 1,
+      fromWeights: true,
+    },
   };
 }
 

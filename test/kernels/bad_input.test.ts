@@ -4,7 +4,7 @@ import { sameBits } from '../backends/golden_replay.js';
 import { describeOrSkip, whyNoAddon } from '../backends/skip.js';
 import { randomArray } from '../optimizers/scenario.js';
 import { type Layout, ORACLE_DEFAULTS, type OracleOptions } from '../reference/ftp_float64.js';
-import { addonOrThrow, elementsOf, KernelModel } from './kernel_model.js';
+import { addonOrThrow, elementsOf, KernelModel, variableWord } from './kernel_model.js';
 
 const OPTIONS: OracleOptions = { ...ORACLE_DEFAULTS, base: 'adamw', amsgrad: true };
 
@@ -146,8 +146,11 @@ describeOrSkip('arguments that do not fit together', whyNoAddon(), () => {
     ],
     ['a plan that is none', (call) => call.plan.fill(0)],
     ['a plan too short', (call) => Object.assign(call, { plan: call.plan.slice(0, 50) })],
-    ['a plan with sizes that overflow', (call) => call.plan.fill(0x7fffffff, 42, 48)],
-    ['step counts of 0', (call) => call.plan.fill(0, 48, 50)],
+    [
+      'a plan with sizes that overflow',
+      ({ plan }) => plan.fill(0x7fffffff, variableWord(plan, 0) + 2, variableWord(plan, 0) + 8),
+    ],
+    ['step counts of 0', ({ plan }) => plan.fill(0, variableWord(plan, 0) + 8, variableWord(plan, 0) + 10)],
   ];
 
   it.each(cases)('%s: an error, and nothing written', (_name, spoil) => {

@@ -29,45 +29,49 @@ export interface PlanSettings {
 
 const BASES = { adamw: 0, sgd: 1, proposal: 2 };
 
-export function stateFlags({ amsgrad, momentum }: OracleOptions): number {
-  return (amsgrad ? 1 : 0) | (momentum !== 0 ? 2 : 0);
+const FTP = 1; // the rule's code
+
+function baseFlags({ base, amsgrad, momentum, nesterov }: OracleOptions): number {
+  if (base === 'adamw') return amsgrad ? 1 : 0;
+  if (base === 'sgd') return (momentum !== 0 ? 1 : 0) | (nesterov ? 2 : 0);
+  return 0;
 }
+
+function baseNumbers(options: OracleOptions, learningRate: number): number[] {
+  const { base, beta1, beta2, epsilon, weightDecay, momentum, dampening } = options;
+  if (base === 'adamw') return [learningRate, beta1, beta2, epsilon, weightDecay];
+  return base === 'sgd' ? [learningRate, momentum, dampening, weightDecay] : [];
+}
+
+/** Where variable `i` begins in a plan. */
+export const variableWord = (plan: Int32Array, i: number): number =>
+  10 + 2 * ((plan[8] as number) + (plan[9] as number)) + 16 * i;
 
 export function encodePlan(
   { options, learningRate, threads, checkFinite }: PlanSettings,
   variables: PlanVariable[],
 ) {
-  const plan = new Int32Array(40 + 16 * variables.length);
+  const { k, constraintLearningRate, constraintBeta1, constraintBeta2 } = options;
+  const ofBase = baseNumbers(options, learningRate);
+  const ofRule = [k, constraintLearningRate, constraintBeta1, constraintBeta2];
+  const numbers = [...ofBase, ...ofRule];
+  const plan = new Int32Array(10 + 2 * numbers.length + 16 * variables.length);
   const view = new DataView(plan.buffer);
-  plan[0] = 0x46545031;
-  plan[1] = BASES[options.base];
-  plan[2] = stateFlags(options) | (options.nesterov ? 4 : 0) | (checkFinite === false ? 0 : 8);
-  plan[3] = variables.length;
-  plan[4] = threads ?? 0;
-  const numbers = [
-    learningRate,
-    options.beta1,
-    options.beta2,
-    options.epsilon,
-    options.weightDecay,
-    options.momentum,
-    options.dampening,
-    options.k,
-    options.constraintLearningRate,
-    options.constraintBeta1,
-    options.constraintBeta2,
-  ];
+  const check = checkFinite === false ? 0 : 1;
+  plan.set([0x46545032, BASES[options.base], FTP, baseFlags(options), 0, check]);
+  plan.set([variables.length, threads ?? 0, ofBase.length, ofRule.length], 6);
   numbers.forEach((value, i) => {
-    view.setFloat64(4 * (6 + 2 * i), value, true);
+    view.setFloat64(4 * (10 + 2 * i), value, true);
   });
   variables.forEach(({ layout, excluded, fromWeights, t, n }, i) => {
-    const at = 40 + 16 * i;
+    const at = variableWord(plan, i);
     plan[at] = (excluded ? 1 : 0) | (fromWeights ? 2 : 0);
     view.setBigInt64(4 * (at + 2), BigInt(layout.outer), true);
     view.setBigInt64(4 * (at + 4), BigInt(layout.rows), true);
     view.setBigInt64(4 * (at + 6), BigInt(layout.inner), true);
     plan[at + 8] = t;
     plan[at + 9] = n;
+    for (const scale of [10, 12, 14]) view.setFloat64(4 * (at + scale), 1, true);
   });
   return plan;
 }
@@ -120,7 +124,9 @@ export class KernelModel {
     this.variables = specs.map(({ layout, weights, anchor, excluded = false }) => {
       const { length, sections } = this.addon.stateLayout(
         BASES[options.base],
-        stateFlags(options),
+        FTP,
+        baseFlags(options),
+        0,
         excluded,
         elementsOf(layout),
         layout.rows,
@@ -168,9 +174,13 @@ export class KernelModel {
     };
   }
 
-  step(settings: Omit<PlanSettings, 'options'>, gradients: (Float32Array | null)[]): void {
+  step(
+    settings: Omit<PlanSettings, 'options'>,
+    gradients: (Float32Array | null)[],
+    proposals: Float32Array[] = [],
+  ): void {
     const { plan, states, weights, gradients: arrays, outputs, given } = this.arguments(settings, gradients);
-    this.addon.step(plan, states, weights, arrays, outputs);
+    this.addon.step(plan, states, weights, arrays, outputs, proposals);
     given.forEach((variable, i) => {
       variable.weights = outputs[i] as Float32Array;
       variable.fromWeights = false;

@@ -198,18 +198,24 @@ describeOrSkip('the addon step against the oracle', whyNoAddon(), () => {
     }
   });
 
-  it.each(SHAPES)('a proposal of another optimizer: %s', (_shape, layout) => {
+  it.each(SHAPES)('a proposal of another optimizer, then for assigned weights: %s', (_shape, layout) => {
     const options: OracleOptions = { ...ORACLE_DEFAULTS, base: 'proposal' };
     const size = elementsOf(layout);
     const anchor = weightsOf(layout);
     const model = new KernelModel(options, [{ layout, weights: anchor }]);
     const pair = oracles(options, layout, anchor, anchor, false);
-    for (let step = 0; step < STEPS; step++) {
+    for (let step = 0; step <= STEPS; step++) {
+      if (step === STEPS) {
+        const offset = randomArray(size, 0.05, 23);
+        const assigned = anchor.map((a, i) => a + (offset[i] as number));
+        model.assign(0, assigned);
+        pair.single.assign(assigned);
+        pair.exact.assign(assigned);
+      }
       const gradient = gradientOf(size, step);
       const variable = model.variables[0] as (typeof model.variables)[number];
       const proposal = variable.weights.map((w, i) => w - 0.01 * (gradient[i] as number));
-      variable.weights = proposal;
-      model.step({ learningRate: 0 }, [gradient]);
+      model.step({ learningRate: 0 }, [gradient], [proposal]);
       pair.single.step(0, gradient, proposal);
       pair.exact.step(0, gradient, proposal);
       compare(model, pair, false, step);

@@ -1,0 +1,264 @@
+/**
+ * What a step computes. A method is composed of two pieces: a *base update*, which says what a plain optimizer would
+ * subtract from the weights, and a *rule*, which holds the weights near their anchor. A piece is one file here; native
+ * code knows it by its code, its flags, the numbers of a step and the names of its state slots. Formulas take tfjs's
+ * operations as an argument: nothing in this folder loads tfjs.
+ */
+
+import type * as tfjs from '@tensorflow/tfjs-core';
+import type { Tensor } from '@tensorflow/tfjs-core';
+import { type OptionTable, resolveOptions } from '../options.js';
+import { none } from './none.js';
+
+/** The operations of tfjs. */
+export type Ops = typeof tfjs;
+
+/** All parts that a variable's state may have, in the order in which they are saved. */
+export const SLOT_NAMES = [
+  'anchor',
+  'deviation',
+  'm',
+  'v',
+  'vmax',
+  'momentum',
+  'norms',
+  'constraint',
+] as const;
+export type SlotName = (typeof SLOT_NAMES)[number];
+
+/** A part of a variable's state. */
+export interface SlotSpec<O = object> {
+  name: SlotName;
+  /** The variable's shape, one number per row, or so many numbers. */
+  shape: 'variable' | 'rows' | number;
+  /** With which options it exists; default: with all. */
+  when?(options: O): boolean;
+  /** What re-anchoring puts in: one number, or one for each element; default 0. Not looked at for `anchor`. */
+  restart?: number | readonly number[];
+}
+
+/** Slots before a step. Those that the method's options do not bring are not there. */
+export type Slots = Readonly<Record<SlotName, Tensor>>;
+/** Slots after a step. */
+export type NextSlots = Partial<Slots>;
+
+/** The options of a method, and the learning rate of the step. */
+export interface StepValues {
+  readonly learningRate: number;
+  readonly [option: string]: unknown;
+}
+
+/** Factors on three of a step's numbers that a variable has of its own. */
+export interface Scales {
+  learningRate: number;
+  weightDecay: number;
+  /** On the rule's {@link Rule.scaled} number. */
+  rule: number;
+}
+
+/** The rows of a variable: one row per output unit. */
+export interface Rows {
+  /** How many. */
+  readonly count: number;
+  /** Sum over each row: the variable's shape -> [rows]. */
+  sum(x: Tensor): Tensor;
+  /** `x`, in the variable's shape, with each row multiplied by its factor of `factors` [rows]. */
+  scale(x: Tensor, factors: Tensor): Tensor;
+}
+
+/** One variable in a step. Tensors are in the variable's shape, but for the slots of another. */
+export interface VariableView {
+  /** Weights before the step. */
+  w: Tensor;
+  g: Tensor;
+  /** With the base update `proposal`: the weights that another optimizer proposes. */
+  proposal: Tensor | null;
+  slots: Slots;
+  rows: Rows;
+  /** Steps since the variable's first gradient, this one included, gaps too. */
+  t: number;
+  /** Updates of the variable, this one included. */
+  n: number;
+  /** Whether `w` is not what the last step left: at the first step, and after an assignment from outside. */
+  fromWeights: boolean;
+  /** Sums over all variables of the step of what {@link Rule.gather} gives; null for a rule that has none. */
+  totals: Tensor | null;
+}
+
+/** What bases and rules have in common. `O`: the options, complete. */
+interface Piece<O> {
+  readonly name: string;
+  /** Its number in native code. */
+  readonly code: number;
+  readonly options: OptionTable<O>;
+  /** Checks options against each other. */
+  check?(options: O): void;
+  /** What native code must know at compile time or to find the slots, as bits. */
+  flags(options: O): number;
+  readonly slots: ReadonlyArray<SlotSpec<O>>;
+  /** The options that native code takes as numbers, in this order; `learningRate` may be among them. */
+  readonly numbers: readonly string[];
+}
+
+/** What a plain optimizer does with the weights: either what it subtracts, `u`, or the weights that it `proposes`. */
+export type BaseResult = { u: Tensor; slots: NextSlots } | { proposes: Tensor };
+
+/** A base update. */
+export interface BaseUpdate<O = object> extends Piece<O> {
+  /** The formula; `g` and `w` may be others than the view's. */
+  update(
+    ops: Ops,
+    values: O & { learningRate: number },
+    g: Tensor,
+    w: Tensor,
+    view: VariableView,
+  ): BaseResult;
+}
+
+/** A base update that has been computed, as a rule sees it. */
+export interface BaseStep {
+  /** U, what a plain optimizer would subtract. */
+  u(): Tensor;
+  /** W - U */
+  weights(): Tensor;
+  /**
+   * C = W - U - A. `held` gives W - A where it is known other than by subtracting, which loses less to rounding; with
+   * `held` null it follows from the weights.
+   */
+  deviation(anchor: Tensor, held: (() => Tensor) | null): Tensor;
+}
+
+/** What holds a variable near its anchor. */
+export interface Rule<O = object> extends Piece<O> {
+  /** The option that {@link Scales.rule} multiplies. */
+  readonly scaled?: string;
+  /** Numbers, [k], whose sum over all variables the step of each of them needs. */
+  gather?(ops: Ops, values: O & { learningRate: number }, view: VariableView): Tensor;
+  /**
+   * The formula: new weights, and the rule's slots. `base` computes the base update, from the gradient and the weights
+   * that it is given; to be called once. The last operation should be done in the variable's shape, not be a reshape:
+   * tfjs moves a tensor to another backend with the shape that its data had first.
+   */
+  step(
+    ops: Ops,
+    values: O & { learningRate: number },
+    view: VariableView,
+    base: (g: Tensor, w: Tensor) => BaseStep,
+  ): { weights: Tensor; slots: NextSlots };
+  /**
+   * The weights that the last step left, by the rule's slots. Only for a rule that goes on from them: `fromWeights` then
+   * matters.
+   */
+  left?(ops: Ops, slots: Slots, rows: Rows): Tensor;
+}
+
+/** A base update and a rule, before their options are known. */
+export interface Method {
+  readonly base: BaseUpdate;
+  readonly rule: Rule;
+  /** Names of all options. */
+  readonly optionNames: readonly string[];
+  /** @throws TypeError or RangeError for options of a wrong type or value. Others than the method's are not looked at. */
+  with(options: object): BoundMethod;
+}
+
+/** The method of a base update and a rule. */
+export function compose<B, R>(base: BaseUpdate<B>, rule: Rule<R>): Method {
+  const optionNames = [...Object.keys(base.options), ...Object.keys(rule.options)];
+  return {
+    base: base as BaseUpdate,
+    rule: rule as Rule,
+    optionNames,
+    with: (options) => new BoundMethod(base as BaseUpdate, rule as Rule, options),
+  };
+}
+
+/** A method with its options: all that fixes a variable's state and its step but the numbers of the step itself. */
+export class BoundMethod {
+  /** Complete and checked. */
+  readonly options: { readonly [name: string]: unknown };
+  readonly baseFlags: number;
+  readonly ruleFlags: number;
+  /** In the order of {@link SLOT_NAMES}. */
+  readonly slots: readonly SlotSpec[];
+  /** The same without the rule: what excluded variables take. */
+  readonly plain: BoundMethod;
+
+  constructor(
+    readonly base: BaseUpdate,
+    readonly rule: Rule,
+    given: object,
+  ) {
+    this.options = { ...resolvePiece(base, given), ...resolvePiece(rule, given) };
+    this.baseFlags = base.flags(this.options);
+    this.ruleFlags = rule.flags(this.options);
+    this.slots = [...base.slots, ...rule.slots]
+      .filter((slot) => slot.when?.(this.options) ?? true)
+      .sort((a, b) => SLOT_NAMES.indexOf(a.name) - SLOT_NAMES.indexOf(b.name));
+    this.plain = rule === none ? this : new BoundMethod(base, none, given);
+  }
+
+  /** Whether there is a slot of this name. */
+  has(slot: SlotName): boolean {
+    return this.slots.some(({ name }) => name === slot);
+  }
+
+  /** The slots of the rule alone. */
+  get ruleSlots(): readonly SlotSpec[] {
+    return this.slots.filter(({ name }) => !this.plain.has(name));
+  }
+
+  /** All options. */
+  get table(): OptionTable<object> {
+    return { ...this.base.options, ...this.rule.options };
+  }
+
+  values(learningRate: number): StepValues {
+    return { ...this.options, learningRate };
+  }
+
+  /** The numbers of a step for a variable that has scales of its own. */
+  scaled(values: StepValues, { learningRate, weightDecay, rule }: Scales): StepValues {
+    const { scaled } = this.rule;
+    return {
+      ...values,
+      learningRate: values.learningRate * learningRate,
+      ...('weightDecay' in values ? { weightDecay: (values.weightDecay as number) * weightDecay } : {}),
+      ...(scaled === undefined ? {} : { [scaled]: (values[scaled] as number) * rule }),
+    };
+  }
+
+  /** One step of one variable in tfjs operations. */
+  step(ops: Ops, values: StepValues, view: VariableView): { weights: Tensor; slots: NextSlots } {
+    let baseSlots: NextSlots = {};
+    const { weights, slots } = this.rule.step(ops, values, view, (g, w) => {
+      const result = this.base.update(ops, values, g, w, view);
+      if ('u' in result) baseSlots = result.slots;
+      return baseStep(ops, w, result);
+    });
+    return { weights, slots: { ...baseSlots, ...slots } };
+  }
+}
+
+function resolvePiece<O>(piece: Piece<O>, given: object): O {
+  const options = resolveOptions(piece.options, given);
+  piece.check?.(options);
+  return options;
+}
+
+function baseStep({ sub }: Ops, w: Tensor, result: BaseResult): BaseStep {
+  if ('proposes' in result) {
+    const { proposes } = result;
+    return {
+      u: () => sub(w, proposes),
+      weights: () => proposes,
+      deviation: (anchor) => sub(proposes, anchor),
+    };
+  }
+  const { u } = result;
+  return {
+    u: () => u,
+    weights: () => sub(w, u),
+    deviation: (anchor, held) => (held === null ? sub(sub(w, u), anchor) : sub(held(), u)),
+  };
+}
