@@ -2,6 +2,8 @@
 
 import { FtpError } from '../errors.js';
 import type { BoundMethod } from '../methods/method.js';
+import { none } from '../methods/none.js';
+import { proposal } from '../methods/proposal.js';
 import type { NativeAddon, NativeStateLayout } from '../native.js';
 import type { RowLayout } from '../projection/row_layout.js';
 
@@ -16,6 +18,8 @@ export function slabLayout(
   { method, excluded, layout }: { method: BoundMethod; excluded: boolean; layout: RowLayout },
 ): NativeStateLayout {
   const { base, rule, baseFlags, ruleFlags } = method;
+  // What another optimizer proposes for an excluded variable stands: no native step is asked for it.
+  if (base === proposal && rule === none) return { length: 1, sections: {} };
   const elements = layout.outer * layout.rows * layout.inner;
   return addon.stateLayout(base.code, rule.code, baseFlags, ruleFlags, excluded, elements, layout.rows);
 }
