@@ -107,7 +107,7 @@ describe('the pieces', () => {
     expect(() => method.with({ k: 2 })).toThrow(RangeError);
     expect(() => method.with({ momentum: '0.9' })).toThrow(TypeError);
     expect(() => method.with({ nesterov: true })).toThrow('nesterov needs momentum > 0');
-    expect(method.with({ momentum: 0.9 }).saved()).toEqual({
+    expect(method.with({ momentum: 0.9 }).options).toEqual({
       momentum: 0.9,
       dampening: 0,
       nesterov: false,
