@@ -8,6 +8,7 @@ export type { ImplementationChoice, ImplementationName } from './backends/types.
 export { FtpError, type FtpErrorCode } from './errors.js';
 export * as ftp from './ftp.js';
 export type { AdamWUpdateOptions } from './methods/adamw.js';
+export type { DepthOptions, StrengthByDepth } from './methods/depth.js';
 export type { ConstraintOptions } from './methods/ftp.js';
 export type { SgdUpdateOptions } from './methods/sgd.js';
 export { FtpAdamWOptimizer } from './optimizers/adamw.js';
@@ -19,9 +20,11 @@ export type {
   FtpWrapOptions,
   OptimizerOptions,
 } from './optimizers/options.js';
+export type { ScheduledOptimizer } from './optimizers/scheduled.js';
 export { FtpSgdOptimizer } from './optimizers/sgd.js';
-export { FtpWrapOptimizer } from './optimizers/wrap.js';
+export { FtpWrapOptimizer, type WrapOptimizer } from './optimizers/wrap.js';
 export type { LearningRate, NonFiniteAction, RunOptions } from './options.js';
+export { type AdamWOptions, adamw, type SgdOptions, sgd } from './plain.js';
 export { type ConstraintReport, constraintTable } from './projection/constraint_report.js';
 export type { ExcludedLayer, ExcludeOption, ExcludePattern } from './projection/exclude.js';
 export type { ModelLike, OutputAxisOption } from './projection/output_axis.js';

@@ -19,8 +19,8 @@ export interface OptionSpec<T> {
   check(name: string, value: unknown): T;
   /** Not checked. */
   default: T;
-  /** Whether a saved configuration tells it; default true. */
-  saved?: boolean;
+  /** What a saved configuration has in place of a value; default: the value itself. */
+  saved?(value: T): unknown;
 }
 
 /** Every option of a group, in the order in which a saved configuration tells them. */
@@ -60,7 +60,7 @@ export function savedOptions(
 ): { [name: string]: unknown } {
   const specs: Array<[string, OptionSpec<unknown>]> = Object.entries(table);
   return Object.fromEntries(
-    specs.filter(([, { saved }]) => saved !== false).map(([name]) => [name, options[name]]),
+    specs.map(([name, { saved }]) => [name, saved ? saved(options[name]) : options[name]]),
   );
 }
 

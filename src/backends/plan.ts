@@ -28,7 +28,7 @@ export interface PlanVariable {
   /** Whether the weights are not what the last step left (first step, or assigned from outside). */
   fromWeights: boolean;
   /** Default: 1 for all. */
-  scales?: Readonly<Scales>;
+  scales?: Readonly<Scales> | undefined;
 }
 
 const MAGIC = 0x46545032; // 'FTP2'

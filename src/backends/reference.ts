@@ -60,6 +60,13 @@ export class ReferenceImplementation implements Implementation {
     return results.map((result) => result.weights);
   }
 
+  /** The gradients that the rule lets the base update see, the caller's where they are not those of `updates`. */
+  gradients(settings: StepSettings, updates: VariableUpdate[]): Tensor[] {
+    return tidy(() =>
+      variablesOf(settings, updates).map(({ method, values, view }) => method.gradient(ops, values, view)),
+    );
+  }
+
   read(state: VariableState, slot: string): Tensor {
     return clone((state as ReferenceState).slots[slot] as Tensor);
   }
@@ -78,8 +85,8 @@ function replace(state: ReferenceState, slot: string, value: Tensor): void {
   state.slots[slot] = keep(value);
 }
 
-/** New weights and slots of every variable. */
-function stepAll(settings: StepSettings, updates: VariableUpdate[]) {
+/** Every variable with its method, its numbers, and what it is before the step. */
+function variablesOf(settings: StepSettings, updates: VariableUpdate[]) {
   const variables = updates.map((update) => {
     const { method } = update.spec;
     const { values } = settings;
@@ -90,7 +97,12 @@ function stepAll(settings: StepSettings, updates: VariableUpdate[]) {
     ({ method, values, view }) => method.rule.gather?.(ops, values, view) ?? [],
   );
   const totals = gathered.length > 0 ? ops.addN(gathered) : null;
-  return variables.map(({ method, values, view }) => method.step(ops, values, { ...view, totals }));
+  return variables.map(({ view, ...rest }) => ({ ...rest, view: { ...view, totals } }));
+}
+
+/** New weights and slots of every variable. */
+function stepAll(settings: StepSettings, updates: VariableUpdate[]) {
+  return variablesOf(settings, updates).map(({ method, values, view }) => method.step(ops, values, view));
 }
 
 function viewOf({

@@ -2,6 +2,8 @@
 
 import { engine, type KernelBackend } from '@tensorflow/tfjs-core';
 import { FtpError, type FtpErrorCode } from '../errors.js';
+import type { BoundMethod } from '../methods/method.js';
+import { proposal } from '../methods/proposal.js';
 import {
   addonAdvice,
   describeTried,
@@ -120,13 +122,18 @@ function warnOfFallback({ code, warning }: Obstacle): void {
   );
 }
 
+/** A rule that changes the gradient must come before another optimizer, which is not in native code. */
+function hasNativeStep({ base, rule }: BoundMethod): boolean {
+  return base !== proposal || rule.onePass !== true;
+}
+
 /**
  * What computes the steps under the active backend. Warns where 'auto' falls back though a native step could run.
  *
  * @throws FtpError if `choice` is 'native' and nothing native can run: with every path tried and what to do; RangeError
  *   for an environment variable with a value that is not accepted.
  */
-export function selectImplementation(choice: ImplementationChoice): Selection {
+export function selectImplementation(choice: ImplementationChoice, method?: BoundMethod): Selection {
   const backend = activeBackend();
   if (choice === 'reference') {
     return {
@@ -135,7 +142,13 @@ export function selectImplementation(choice: ImplementationChoice): Selection {
       reason: "implementation: 'reference'",
     };
   }
-  const found = findNativeImplementation(backend, engine().backend);
+  const found =
+    method === undefined || hasNativeStep(method)
+      ? findNativeImplementation(backend, engine().backend)
+      : {
+          code: 'NATIVE_FAILURE' as const,
+          reason: `there is no native step of the rule '${method.rule.name}' around another optimizer`,
+        };
   if (!('code' in found)) return { implementation: found, backend, reason: null };
   if (choice === 'native') {
     throw new FtpError(found.code, `implementation: 'native' cannot run: ${found.reason}`);

@@ -10,7 +10,7 @@ import { FtpError } from '../errors.js';
 import { changedOptions, INSPECT, type Inspect, summarize } from '../inspect.js';
 import { adamw } from '../methods/adamw.js';
 import { ftp } from '../methods/ftp.js';
-import { type BoundMethod, compose, type Method } from '../methods/method.js';
+import { type BoundMethod, compose, type Method, type SlotName } from '../methods/method.js';
 import { sgd } from '../methods/sgd.js';
 import { type NativeAddon, requireNative } from '../native.js';
 import type { FusedState, FusedStepOptions, FusedVariable } from '../native_types.js';
@@ -93,6 +93,7 @@ export class FusedStep<A extends FusedArray = Float32Array> {
     const layoutOf = (excluded: boolean, layout: RowLayout) =>
       slabLayout(addon, { method: excluded ? this.method.plain : this.method, excluded, layout });
     this.all = makeEntries(this.storage, checked, layoutOf);
+    for (const entry of this.all) this.scale(entry);
     this.weightsMemory = new WeightsMemory(this.storage, this.all);
   }
 
@@ -217,12 +218,27 @@ export class FusedStep<A extends FusedArray = Float32Array> {
     return this.entries
       .filter(({ elements }) => elements > 0)
       .map((entry) => {
-        const { name, excluded, rows } = entry;
+        const { name, excluded, rows, plan } = entry;
         if (excluded) return excludedReport(name, rows.rows);
-        const [gamma] = this.read(entry, 'constraint') as unknown as [number];
-        entry.anchorNorm ??= anchorNormOf(this.read(entry, 'anchor'), rows.rows);
-        return reportOf(name, gamma, this.read(entry, 'norms'), entry.anchorNorm);
+        const { method } = this;
+        const read = (slot: SlotName) => (method.has(slot) ? this.read(entry, slot) : []);
+        const scale = plan.scales?.rule ?? 1;
+        const last = { constraint: read('constraint'), norms: read('norms'), scale };
+        return reportOf(name, rows.rows, method, { ...last, anchorNorm: this.anchorNorm(entry) });
       });
+  }
+
+  private anchorNorm(entry: Entry<A>): number {
+    entry.anchorNorm ??= anchorNormOf(this.read(entry, 'anchor'), entry.rows.rows);
+    return entry.anchorNorm;
+  }
+
+  /** Works out a variable's factor on its rule's number, when its anchor is new. */
+  private scale(entry: Entry<A>): void {
+    const { anchorScale } = this.method;
+    if (anchorScale === null || entry.excluded || entry.elements === 0) return;
+    const rule = anchorScale(this.anchorNorm(entry));
+    entry.plan.scales = { learningRate: 1, weightDecay: 1, rule };
   }
 
   private entry(index: number): Entry<A> {
@@ -277,6 +293,7 @@ export class FusedStep<A extends FusedArray = Float32Array> {
     this.done = iterations;
     const born = t === 0 ? null : iterations - t;
     Object.assign(entry, { slab, born, updates: n, fromWeights: false, anchorNorm: null });
+    this.scale(entry);
   }
 
   /** Tells that weights were changed from outside: the next step starts from what they are then. */
@@ -308,7 +325,10 @@ export class FusedStep<A extends FusedArray = Float32Array> {
       storage.write(slab, sectionOf(layout, 'norms'), new Float32Array(rows.rows).fill(1e-8));
       storage.write(slab, sectionOf(layout, 'constraint'), new Float32Array([1e-8, 0, 0, 0]));
     }
-    for (const entry of entries) Object.assign(entry, { born: null, anchorNorm: null });
+    for (const entry of entries) {
+      Object.assign(entry, { born: null, anchorNorm: null });
+      this.scale(entry);
+    }
   }
 
   /**

@@ -56,6 +56,40 @@ export interface Scales {
   rule: number;
 }
 
+/** What a variable is called, and where it is in the model. */
+export interface Place {
+  name: string;
+  shape: readonly number[];
+  /** Index of its layer, from 0. */
+  layer: number;
+  /** How many layers there are. */
+  layers: number;
+}
+
+/** What the last step of a variable left, for a report. */
+export interface LastStep {
+  /** The slot `constraint`; empty where the rule has none. */
+  constraint: ArrayLike<number>;
+  /** The slot `norms`; empty where the rule has none. */
+  norms: ArrayLike<number>;
+  /** Mean over the rows of sum_j |A[r, j]|. */
+  anchorNorm: number;
+  /** {@link Scales.rule} */
+  scale: number;
+}
+
+/** What a report tells of a variable; null: the rule has no such number. */
+export interface RuleReport {
+  gamma: number | null;
+  relative: number | null;
+  norm: number | null;
+  maxNorm: number | null;
+  meanRatio: number | null;
+  radius?: number;
+  strength?: number;
+  omega?: number;
+}
+
 /** The rows of a variable: one row per output unit. */
 export interface Rows {
   /** How many. */
@@ -132,6 +166,17 @@ export interface BaseStep {
 export interface Rule<O = object> extends Piece<O> {
   /** The option that {@link Scales.rule} multiplies. */
   readonly scaled?: string;
+  /** A variable's factor on that option from the mean over the rows of sum_j |A[r, j]|; null: 1 with these options. */
+  anchorScale?(options: O): ((anchorNorm: number) => number) | null;
+  /** The same from the variable's place in the model; saved with the optimizer. Both are multiplied. */
+  placeScale?(options: O): ((place: Place) => number) | null;
+  /**
+   * Whether it changes what the base update sees or gives, in place of A + s C. Native code has no such step around
+   * another optimizer.
+   */
+  readonly onePass?: boolean;
+  /** What a report tells; default: nothing. */
+  report?(options: O, last: LastStep): Partial<RuleReport>;
   /** Numbers, [k], whose sum over all variables the step of each of them needs. */
   gather?(ops: Ops, values: O & { learningRate: number }, view: VariableView): Tensor;
   /**
@@ -149,7 +194,7 @@ export interface Rule<O = object> extends Piece<O> {
    * The weights that the last step left, by the rule's slots. Only for a rule that goes on from them: `fromWeights` then
    * matters.
    */
-  left?(ops: Ops, slots: Slots, rows: Rows): Tensor;
+  left?(ops: Ops, options: O, slots: Slots, rows: Rows): Tensor;
 }
 
 /** A base update and a rule, before their options are known. */
@@ -198,6 +243,11 @@ export class BoundMethod {
     this.plain = rule === none ? this : new BoundMethod(base, none, given);
   }
 
+  /** {@link Rule.anchorScale} with the options. */
+  get anchorScale(): ((anchorNorm: number) => number) | null {
+    return this.rule.anchorScale?.(this.options) ?? null;
+  }
+
   /** Whether there is a slot of this name. */
   has(slot: SlotName): boolean {
     return this.slots.some(({ name }) => name === slot);
@@ -213,8 +263,13 @@ export class BoundMethod {
     return { ...this.base.options, ...this.rule.options };
   }
 
+  /** An option that is a function gives every variable its factor: the number itself is 1 then. */
   values(learningRate: number): StepValues {
-    return { ...this.options, learningRate };
+    const numbers = Object.entries(this.options).map(([name, value]) => [
+      name,
+      typeof value === 'function' ? 1 : value,
+    ]);
+    return { ...Object.fromEntries(numbers), learningRate };
   }
 
   /** The numbers of a step for a variable that has scales of its own. */
@@ -226,6 +281,16 @@ export class BoundMethod {
       ...('weightDecay' in values ? { weightDecay: (values.weightDecay as number) * weightDecay } : {}),
       ...(scaled === undefined ? {} : { [scaled]: (values[scaled] as number) * rule }),
     };
+  }
+
+  /** The gradient that the rule lets the base update see. */
+  gradient(ops: Ops, values: StepValues, view: VariableView): Tensor {
+    let seen = view.g;
+    this.rule.step(ops, values, view, (g, w) => {
+      seen = g;
+      return baseStep(ops, w, { proposes: w });
+    });
+    return seen;
   }
 
   /** One step of one variable in tfjs operations. */
@@ -246,12 +311,13 @@ function resolvePiece<O>(piece: Piece<O>, given: object): O {
   return options;
 }
 
-function baseStep({ sub }: Ops, w: Tensor, result: BaseResult): BaseStep {
+function baseStep({ clone, sub }: Ops, w: Tensor, result: BaseResult): BaseStep {
   if ('proposes' in result) {
     const { proposes } = result;
     return {
       u: () => sub(w, proposes),
-      weights: () => proposes,
+      // It may be the variable itself, which is not the step's to dispose.
+      weights: () => clone(proposes),
       deviation: (anchor) => sub(proposes, anchor),
     };
   }

@@ -37,6 +37,7 @@ import {
   reportRecords,
   reportSaved,
 } from '../projection/report.js';
+import { RuleScales } from '../projection/rule_scales.js';
 import {
   checkNamedTensors,
   disposeSaved,
@@ -78,6 +79,7 @@ export abstract class FtpOptimizer extends Optimizer {
   private readonly exclusion: Exclusion;
   private readonly axes: OutputAxes;
   private readonly anchors: AnchorStore;
+  private readonly scales: RuleScales;
   private records = new Map<string, VariableRecord>();
   /** Loaded state of variables that no step has brought yet. */
   private pending: SavedVariable[] = [];
@@ -90,7 +92,7 @@ export abstract class FtpOptimizer extends Optimizer {
   /** @internal */
   constructor(method: Method, options: OptimizerOptions) {
     super();
-    const { given, settings, restored } = openOptions(options, method.optionNames);
+    const { given, settings, restored } = openOptions(options, method);
     this.settings = settings;
     this.method = method.with(given);
     this.axes =
@@ -103,6 +105,10 @@ export abstract class FtpOptimizer extends Optimizer {
         ? new Exclusion(given.exclude, [], given.model === undefined ? undefined : weightsOfLayer)
         : Exclusion.fromConfig(restored.exclusion);
     this.anchors = new AnchorStore(given.anchors);
+    this.scales =
+      restored === undefined
+        ? new RuleScales(this.method)
+        : RuleScales.fromConfig(this.method, restored.scales);
   }
 
   /** The learning rate that the method uses on the next step; throws where it is out of range. */
@@ -127,7 +133,8 @@ export abstract class FtpOptimizer extends Optimizer {
    */
   get implementation(): ImplementationName {
     this.assertUsable();
-    return (this.selection ?? selectImplementation(this.settings.implementation)).implementation.name;
+    return (this.selection ?? selectImplementation(this.settings.implementation, this.method)).implementation
+      .name;
   }
 
   /**
@@ -137,7 +144,7 @@ export abstract class FtpOptimizer extends Optimizer {
    */
   get fallbackReason(): string | null {
     this.assertUsable();
-    return (this.selection ?? selectImplementation(this.settings.implementation)).reason;
+    return (this.selection ?? selectImplementation(this.settings.implementation, this.method)).reason;
   }
 
   /**
@@ -247,6 +254,7 @@ export abstract class FtpOptimizer extends Optimizer {
         exclusion: this.exclusion,
         axes: this.axes,
         anchors: this.anchors,
+        scales: this.scales,
         pending: this.pending,
         iterations,
         started: this.records.size > 0,
@@ -278,7 +286,7 @@ export abstract class FtpOptimizer extends Optimizer {
     if (selection !== null && (choice === 'reference' || selection.backend === activeBackend())) {
       return selection;
     }
-    const next = selectImplementation(choice);
+    const next = selectImplementation(choice, this.method);
     if (selection !== null) {
       if (selection.implementation.name === 'reference' && next.implementation.name === 'reference') {
         next.implementation = selection.implementation; // its state is in tensors, which tfjs moves
@@ -320,7 +328,7 @@ export abstract class FtpOptimizer extends Optimizer {
 
   /** Says once which variables have rows that are likely wrong for their layers, which are not known. */
   private warnOfRows(started: StartedRecord[]): void {
-    if (this.warnedOfRows) return;
+    if (this.warnedOfRows || !this.method.slots.some(({ shape }) => shape === 'rows')) return;
     const names = started
       // Loaded state has its rows from the run that saved it.
       .filter(({ record, saved }) => saved === undefined && !record.state.spec.excluded)
@@ -346,7 +354,7 @@ export abstract class FtpOptimizer extends Optimizer {
     this.assertUsable();
     const current = this.selection?.implementation;
     const records = current === undefined ? [] : reportRecords(current, this.records.values());
-    const [seen, waiting] = await Promise.all([records, reportSaved(this.pending)]);
+    const [seen, waiting] = await Promise.all([records, reportSaved(this.pending, this.method)]);
     return [...seen, ...waiting];
   }
 
@@ -484,6 +492,7 @@ export abstract class FtpOptimizer extends Optimizer {
       ...savedOptions(this.table, { ...this.method.options, ...this.settings }),
       exclusion: this.exclusion.toConfig(names),
       layouts: this.axes.toConfig(),
+      ...this.scales.toConfig(),
     } as serialization.ConfigDict;
   }
 }

@@ -5,6 +5,8 @@ import type { ImplementationChoice } from '../backends/types.js';
 import { FtpError } from '../errors.js';
 import type { AdamWUpdateOptions } from '../methods/adamw.js';
 import type { ConstraintOptions } from '../methods/ftp.js';
+import type { Method } from '../methods/method.js';
+import { none } from '../methods/none.js';
 import type { SgdUpdateOptions } from '../methods/sgd.js';
 import {
   choiceOption,
@@ -93,7 +95,10 @@ export const OPTIMIZER_OPTIONS: OptionTable<OptimizerSettings> = {
   implementation: choiceOption('auto', ['auto', 'native', 'reference']),
 };
 
-/** Options that are not plain values: checked, and saved in another form, by what uses them. */
+/**
+ * Options that are not plain values: checked, and saved in another form, by what uses them. They say how variables are
+ * held near their anchors, and mean nothing to a method without.
+ */
 const OBJECT_OPTIONS = ['exclude', 'anchors', 'model', 'outputAxis'];
 
 /** Key of a saved configuration in place of options, invisible to option checks. */
@@ -122,17 +127,17 @@ export function restoredConfig(options: OptimizerOptions): Config | undefined {
 }
 
 /**
- * The options that a constructor was given, with those that are plain values of all optimizers checked.
- *
- * @param methodOptions names of the options of the optimizer's method, which are not checked here.
+ * The options that a constructor was given, with those that are plain values of all optimizers checked; those of its
+ * method are not.
  */
-export function openOptions(options: OptimizerOptions, methodOptions: readonly string[]) {
+export function openOptions(options: OptimizerOptions, { optionNames, rule }: Method) {
   if (Array.isArray((options as Partial<ModelLike> | null)?.layers)) {
     throw new TypeError(
       `options must be an object of options, got ${describe(options)}; did you mean {model}?`,
     );
   }
-  const known = [...methodOptions, ...Object.keys(OPTIMIZER_OPTIONS), ...OBJECT_OPTIONS];
+  const objects = rule === none ? [] : OBJECT_OPTIONS;
+  const known = [...optionNames, ...Object.keys(OPTIMIZER_OPTIONS), ...objects];
   checkOptionKeys('options', options, known);
   const restored = restoredConfig(options);
   const given: OptimizerOptions =

@@ -68,6 +68,7 @@ export abstract class ScheduledOptimizer extends FtpOptimizer {
     cls: serialization.SerializableConstructor<T>,
     config: serialization.ConfigDict,
   ): T {
-    return new cls(config.learningRate, optionsFromConfig(config));
+    const options = optionsFromConfig(config);
+    return new cls(config.learningRate, options);
   }
 }

@@ -1,5 +1,5 @@
 import { clone, keep, Optimizer, serialization, type Tensor, type Variable } from '@tensorflow/tfjs-core';
-import { findNonFinite } from '../backends/reference.js';
+import { findNonFinite, type ReferenceImplementation } from '../backends/reference.js';
 import { NonFiniteGradient, type StepSettings, type VariableUpdate } from '../backends/types.js';
 import { FtpError } from '../errors.js';
 import { ftp } from '../methods/ftp.js';
@@ -13,6 +13,7 @@ import { FtpOptimizer, type PreparedStep } from './ftp_optimizer.js';
 import { type FtpWrapOptions, type OptimizerOptions, optionsFromConfig } from './options.js';
 
 const BASE_PREFIX = 'base/';
+const STEPS = '/steps';
 
 /** What tfjs's own optimizers have without declaring it public. */
 interface WithLearningRate {
@@ -24,7 +25,7 @@ interface WithLearningRate {
  * A rule around any `tf.Optimizer`. A class for a rule has a class name of its own, by which tfjs saves and loads it, and
  * a constructor of base optimizer and options.
  */
-abstract class WrapOptimizer extends FtpOptimizer {
+export abstract class WrapOptimizer extends FtpOptimizer {
   /** The optimizer that proposes the updates; owned by this one, which disposes it. */
   readonly base: Optimizer;
   /** Variables in the order in which the base optimizer first saw them; tfjs's optimizers keep state by position. */
@@ -71,8 +72,12 @@ abstract class WrapOptimizer extends FtpOptimizer {
     else base.learningRate = value;
   }
 
-  /** The base's learning rate is in what it proposes; 0 where it has none that is a number. */
+  /**
+   * The base's learning rate is in what it proposes; 0 where it has none that is a number, unless the rule comes before
+   * the base or after it.
+   */
   protected override stepRate(): number {
+    if (this.method.rule.onePass) return this.learningRate;
     const { learningRate } = this.base as unknown as WithLearningRate;
     return typeof learningRate === 'number' ? learningRate : 0;
   }
@@ -81,15 +86,21 @@ abstract class WrapOptimizer extends FtpOptimizer {
    * The gradients with one entry for every variable seen so far, null where there is none on this step: a
    * variable that is left out must not move the others to the state of their neighbours.
    */
-  private positioned({ records, updates, started }: PreparedStep): NamedTensor[] {
+  private positioned({ records, started }: PreparedStep, gradients: Tensor[]): NamedTensor[] {
     for (const { record, saved } of started) {
       const known = saved === undefined ? -1 : this.positions.indexOf(saved.name);
       if (known >= 0) this.positions[known] = record.name;
     }
-    const given = new Map(records.map(({ name }, i) => [name, (updates[i] as VariableUpdate).gradient]));
+    const given = new Map(records.map(({ name }, i) => [name, gradients[i] as Tensor]));
     const known = new Set(this.positions);
     for (const name of given.keys()) if (!known.has(name)) this.positions.push(name);
     return this.positions.map((name) => ({ name, tensor: (given.get(name) ?? null) as Tensor }));
+  }
+
+  /** What the base optimizer sees: the gradients, or what a rule that comes before it makes of them. */
+  private gradientsFor({ implementation, updates }: PreparedStep, settings: StepSettings): Tensor[] {
+    if (!this.method.rule.onePass) return updates.map(({ gradient }) => gradient);
+    return (implementation as ReferenceImplementation).gradients(settings, updates);
   }
 
   protected override compute(step: PreparedStep, settings: StepSettings): Array<Tensor | null> {
@@ -99,12 +110,13 @@ abstract class WrapOptimizer extends FtpOptimizer {
       const index = findNonFinite(updates.map(({ gradient }) => gradient));
       if (index >= 0) throw new NonFiniteGradient(index);
     }
+    const gradients = this.gradientsFor(step, settings);
     const before = updates.map(({ weights }) => keep(clone(weights)));
     const left = records.map(({ dataId }, i) => dataId === updates[i]?.weights.dataId);
     const baseBefore = new BaseSnapshot(this.base);
     const positions = [...this.positions];
     try {
-      this.base.applyGradients(this.positioned(step));
+      this.base.applyGradients(this.positioned(step, gradients));
       const proposed = updates.map((update, i): VariableUpdate => {
         return { ...update, weights: before[i] as Tensor, proposal: update.weights };
       });
@@ -124,6 +136,8 @@ abstract class WrapOptimizer extends FtpOptimizer {
       throw error;
     } finally {
       for (const tensor of before) tensor.dispose();
+      for (const [i, gradient] of gradients.entries())
+        if (gradient !== updates[i]?.gradient) gradient.dispose();
       baseBefore.release();
     }
   }
@@ -157,15 +171,17 @@ abstract class WrapOptimizer extends FtpOptimizer {
         `saved state lacks the base optimizer's part ('${BASE_PREFIX}iter', ...)`,
       );
     }
+    const seen: string[] = [];
+    const ofSteps = own.filter(({ name }) => name.endsWith(STEPS));
+    for (const { name, tensor } of ofSteps) {
+      // A variable without updates has an anchor alone: the base optimizer has not seen it yet.
+      const [, updates] = await tensor.data();
+      if ((updates as number) > 0) seen.push(name.slice(0, -STEPS.length));
+    }
     const commit = await this.parseState(own);
     await loadBase(this.base, base);
     commit();
-    const names = (slot: string) =>
-      own.filter(({ name }) => name.endsWith(slot)).map(({ name }) => name.slice(0, -slot.length));
-    // A variable with an anchor alone was not in any step yet.
-    const deviated = new Set(names('/deviation'));
-    const unseen = new Set(names('/anchor').filter((name) => !deviated.has(name)));
-    this.positions = names('/steps').filter((name) => !unseen.has(name));
+    this.positions = seen;
   }
 
   /** Options and the base optimizer's class and configuration, as JSON. */

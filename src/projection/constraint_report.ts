@@ -1,5 +1,7 @@
 /** What the constraint of a variable is now. No tfjs here. */
 
+import type { BoundMethod, LastStep, RuleReport } from '../methods/method.js';
+
 /**
  * The constraint of one variable. Norms are MARS norms, the sum of absolute values of a row. All numbers but `rows` are
  * null for an excluded variable; they are NaN, which JSON writes as null, where NaN came into the variable from outside
@@ -20,6 +22,12 @@ export interface ConstraintReport {
   meanRatio: number | null;
   /** Mean over the rows of the norm of the anchor itself, the scale to judge the others by. */
   anchorNorm: number | null;
+  /** Under `fixedRadius`: the radius of the last step. */
+  radius?: number;
+  /** Under `spd` and `l2sp`: the strength that acted in the last step. */
+  strength?: number;
+  /** Under `digrap`: the learnt share of the conflict that is taken out of the gradient. */
+  omega?: number;
   /** Number of rows. */
   rows: number;
   /** Whether the variable is left out of the projection. */
@@ -33,37 +41,24 @@ export function anchorNormOf(anchor: ArrayLike<number>, rows: number): number {
   return rows > 0 ? sum / rows : 0;
 }
 
-/** The report from gamma, the norms of the rows before projection, and the anchor's mean norm. */
+const NOTHING = { gamma: null, relative: null, norm: null, maxNorm: null, meanRatio: null } as const;
+
+/** The report of a variable by its method; `last`: null for a method without an anchor. */
 export function reportOf(
   name: string,
-  gamma: number,
-  norms: ArrayLike<number>,
-  anchorNorm: number,
+  rows: number,
+  { rule, options }: BoundMethod,
+  last: LastStep | null,
 ): ConstraintReport {
-  const rows = norms.length;
-  let maxNorm = 0;
-  let ratios = 0;
-  for (let r = 0; r < rows; ++r) {
-    const norm = norms[r] as number;
-    if (!(norm <= maxNorm)) maxNorm = norm; // lets NaN through
-    ratios += norm > 0 ? Math.min(1, Math.max(0, gamma / norm)) : 1;
-  }
-  return {
-    name,
-    gamma,
-    relative: anchorNorm === 0 ? null : gamma / anchorNorm,
-    norm: Math.min(gamma, maxNorm),
-    maxNorm,
-    meanRatio: rows > 0 ? ratios / rows : 1,
-    anchorNorm,
-    rows,
-    excluded: false,
-  };
+  if (last === null) return { name, ...NOTHING, anchorNorm: null, rows, excluded: false };
+  const told: RuleReport = { ...NOTHING, ...rule.report?.(options, last) };
+  const { gamma, relative, norm, maxNorm, meanRatio, ...more } = told;
+  const { anchorNorm } = last;
+  return { name, gamma, relative, norm, maxNorm, meanRatio, anchorNorm, ...more, rows, excluded: false };
 }
 
 export function excludedReport(name: string, rows: number): ConstraintReport {
-  const none = { gamma: null, relative: null, norm: null, maxNorm: null, meanRatio: null, anchorNorm: null };
-  return { name, ...none, rows, excluded: true };
+  return { name, ...NOTHING, anchorNorm: null, rows, excluded: true };
 }
 
 /**

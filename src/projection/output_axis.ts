@@ -186,6 +186,12 @@ export class OutputAxes {
     );
   }
 
+  /** Names of all variables that the model has now, in the order of its layers. */
+  modelNames(): string[] {
+    if (this.model !== undefined) this.walkModel();
+    return [...this.fromModel.keys()];
+  }
+
   /** Names of all variables that the model has now or that were asked for. */
   names(): string[] {
     if (this.model !== undefined) this.walkModel();

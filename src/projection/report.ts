@@ -1,37 +1,14 @@
 /** What the constraints are now, and making the present weights the anchors. */
 
 import { fill, keep, type Tensor, tensor1d, tidy } from '@tensorflow/tfjs-core';
-import { type Implementation, slotsOf, type VariableState } from '../backends/types.js';
-import type { BoundMethod } from '../methods/method.js';
+import { type Implementation, slotsOf } from '../backends/types.js';
+import type { BoundMethod, LastStep, SlotName } from '../methods/method.js';
+import { anchorNorm, forgetAnchorNorm } from './anchor_norm.js';
 import { anchorNormOf, type ConstraintReport, excludedReport, reportOf } from './constraint_report.js';
 import { registeredVariable } from './registered.js';
 import { disposeSaved, type SavedVariable } from './saved_state.js';
+import { scaleRecord } from './scale_record.js';
 import type { VariableRecord } from './variable_record.js';
-
-async function readReport(
-  name: string,
-  constraint: Tensor,
-  norms: Tensor,
-  anchorNorm: number,
-): Promise<ConstraintReport> {
-  const [gammas, values] = await Promise.all([constraint.data(), norms.data()]);
-  return reportOf(name, gammas[0] as number, values, anchorNorm);
-}
-
-/** Of states whose anchor was read already: it stays as it is until the state is reanchored. */
-const anchorNorms = new WeakMap<VariableState, number>();
-
-/** Summed in JavaScript: in float64, and the same number whatever the backend. */
-function anchorNorm(implementation: Implementation, state: VariableState): number {
-  let norm = anchorNorms.get(state);
-  if (norm === undefined) {
-    const anchor = implementation.read(state, 'anchor');
-    norm = anchorNormOf(anchor.dataSync(), state.spec.layout.rows);
-    anchor.dispose();
-    anchorNorms.set(state, norm);
-  }
-  return norm;
-}
 
 /** Reports of all records, in the order in which they were first seen. */
 export async function reportRecords(
@@ -39,33 +16,59 @@ export async function reportRecords(
   records: Iterable<VariableRecord>,
 ): Promise<ConstraintReport[]> {
   const pending: Array<ConstraintReport | Promise<ConstraintReport>> = [];
-  for (const { name, state } of records) {
-    if (state.spec.excluded) {
-      pending.push(excludedReport(name, state.spec.layout.rows));
+  for (const { name, state, update } of records) {
+    const { excluded, layout, method } = state.spec;
+    if (excluded || !method.has('anchor')) {
+      pending.push(excluded ? excludedReport(name, layout.rows) : reportOf(name, layout.rows, method, null));
       continue;
     }
-    const scale = anchorNorm(implementation, state);
+    const anchor = anchorNorm(implementation, state);
     // Copies, taken at once: the report is of one moment even if steps follow before it is read.
-    const constraint = keep(implementation.read(state, 'constraint'));
-    const norms = keep(implementation.read(state, 'norms'));
-    const report = readReport(name, constraint, norms, scale).finally(() => {
-      constraint.dispose();
-      norms.dispose();
-    });
+    const read = (slot: SlotName) => (method.has(slot) ? keep(implementation.read(state, slot)) : null);
+    const [constraint, norms] = [read('constraint'), read('norms')];
+    const scale = update.scales?.rule ?? 1;
+    const report = readLast(constraint, norms, anchor, scale)
+      .then((last) => reportOf(name, layout.rows, method, last))
+      .finally(() => {
+        constraint?.dispose();
+        norms?.dispose();
+      });
     pending.push(report);
   }
   return Promise.all(pending);
 }
 
-/** Reports of loaded variables that no step has brought yet and that were projected when saved. */
-export async function reportSaved(pending: SavedVariable[]): Promise<ConstraintReport[]> {
+async function readLast(
+  constraint: Tensor | null,
+  norms: Tensor | null,
+  anchorNorm: number,
+  scale: number,
+): Promise<LastStep> {
+  const [numbers, perRow] = await Promise.all([constraint?.data() ?? [], norms?.data() ?? []]);
+  return { constraint: numbers, norms: perRow, anchorNorm, scale };
+}
+
+/**
+ * Reports of loaded variables that no step has brought yet and that had an anchor when saved, where their rows are
+ * known.
+ */
+export async function reportSaved(
+  pending: SavedVariable[],
+  method: BoundMethod,
+): Promise<ConstraintReport[]> {
+  if (!method.slots.some(({ name, shape }) => name === 'norms' && shape === 'rows')) return [];
   const reports: Array<Promise<ConstraintReport>> = [];
   for (const { name, slots } of pending) {
     const constraint = slots.get('constraint');
     const norms = slots.get('norms');
     const anchor = slots.get('anchor');
     if (constraint !== undefined && norms !== undefined && anchor !== undefined) {
-      reports.push(readReport(name, constraint, norms, anchorNormOf(anchor.dataSync(), norms.size)));
+      const rows = norms.size;
+      reports.push(
+        readLast(constraint, norms, anchorNormOf(anchor.dataSync(), rows), 1).then((last) =>
+          reportOf(name, rows, method, last),
+        ),
+      );
     }
   }
   return Promise.all(reports);
@@ -90,7 +93,7 @@ export function reanchorRecord(
   const { state } = record;
   record.born = null;
   record.dataId = null;
-  anchorNorms.delete(state);
+  forgetAnchorNorm(state);
   const { ruleSlots } = state.spec.method;
   const shapes = new Map(slotsOf(state.spec).map(({ name, shape }) => [name, shape]));
   tidy(() => {
@@ -100,6 +103,7 @@ export function reanchorRecord(
       implementation.write(state, name, name === 'anchor' ? weights : value);
     }
   });
+  scaleRecord(implementation, record);
 }
 
 /** The same for loaded state that waits for its variable: its first step will give the anchor. */

@@ -243,7 +243,8 @@ export function restoreState(
     throw mismatch(`'${spec.name}' was excluded when its state was saved, but is projected now`);
   }
   const norms = saved.slots.get('norms');
-  if (norms !== undefined && norms.size !== spec.layout.rows) {
+  const perRow = spec.method.slots.some(({ name, shape }) => name === 'norms' && shape === 'rows');
+  if (perRow && norms !== undefined && norms.size !== spec.layout.rows) {
     throw mismatch(
       `'${spec.name}' had ${norms.size} rows when its state was saved, and has ${spec.layout.rows} now: ` +
         'give the same model or outputAxis',

@@ -10,7 +10,9 @@ import type { Exclusion } from './exclude.js';
 import { checkFiniteStart } from './finite_start.js';
 import type { OutputAxes } from './output_axis.js';
 import { rowsOf } from './rows.js';
+import type { RuleScales } from './rule_scales.js';
 import { matchSaved, restoreState, type SavedVariable } from './saved_state.js';
+import { scaleRecord } from './scale_record.js';
 import { newRecord, type VariableRecord } from './variable_record.js';
 
 /** A new record, and the loaded state that it was made from. */
@@ -26,6 +28,7 @@ export interface RecordSources {
   exclusion: Exclusion;
   axes: OutputAxes;
   anchors: AnchorStore;
+  scales: RuleScales;
   pending: SavedVariable[];
   /** Steps of the optimizer so far. */
   iterations: number;
@@ -65,16 +68,24 @@ export function startRecords(sources: RecordSources, variables: Variable[]): Sta
   }
   const started: StartedRecord[] = [];
   try {
+    seeLayers(sources, variables);
     for (const variable of variables) {
       const saved = matched.get(variable);
       started.push({ record: startRecord(sources, variable, saved), saved });
     }
+    for (const { record } of started) scaleRecord(sources.implementation, record);
     continueFromState(sources.implementation, started);
     return started;
   } catch (error) {
     for (const { record } of started) sources.implementation.disposeState(record.state);
     throw error;
   }
+}
+
+/** The layers of the model come first, in its order. */
+function seeLayers({ axes, exclusion, scales }: RecordSources, variables: Variable[]): void {
+  const names = [...axes.modelNames(), ...variables.map(({ name }) => name)];
+  scales.see(names.filter((name) => !exclusion.matches(name)));
 }
 
 function startRecord(
@@ -87,11 +98,13 @@ function startRecord(
   const excluded = exclusion.matches(name);
   const method = excluded ? sources.method.plain : sources.method;
   const spec: StateSpec = { name, shape, layout: axes.layoutOf(name, shape), excluded, method };
+  const placeScale = excluded ? 1 : sources.scales.of(name, shape);
   const anchor = anchors.get(name, shape) ?? variable;
   if (saved === undefined) {
-    return newRecord(variable, implementation.createState(spec, method.has('anchor') ? anchor : null));
+    const state = implementation.createState(spec, method.has('anchor') ? anchor : null);
+    return { ...newRecord(variable, state), placeScale };
   }
-  const record = newRecord(variable, restoreState(implementation, spec, saved, anchor));
+  const record = { ...newRecord(variable, restoreState(implementation, spec, saved, anchor)), placeScale };
   record.updates = saved.n;
   record.born = saved.t === 0 ? null : iterations - saved.t;
   return record;
@@ -124,6 +137,6 @@ function isWhereLeft(implementation: Implementation, { state, variable }: Variab
   const slots = Object.fromEntries(
     method.ruleSlots.map(({ name }) => [name, implementation.read(state, name)]),
   );
-  const left = method.rule.left?.(ops, slots as Slots, rowsOf(layout, shape)) as ops.Tensor;
+  const left = method.rule.left?.(ops, method.options, slots as Slots, rowsOf(layout, shape)) as ops.Tensor;
   return ops.all(ops.lessEqual(ops.abs(ops.sub(variable, left)), SMALLEST_NORMAL));
 }

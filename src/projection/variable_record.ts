@@ -14,6 +14,8 @@ export interface VariableRecord {
   born: number | null;
   /** Updates of this variable so far. */
   updates: number;
+  /** Factor on the rule's number that the variable has by its place in the model. */
+  placeScale: number;
   /** Arguments of the next step, reused. */
   readonly update: VariableUpdate;
 }
@@ -26,6 +28,7 @@ export function newRecord(variable: Variable, state: VariableState): VariableRec
     dataId: null,
     born: null,
     updates: 0,
+    placeScale: 1,
     update: {
       spec: state.spec,
       state,
