@@ -6,9 +6,11 @@
 
 export type { ImplementationChoice, ImplementationName } from './backends/types.js';
 export { FtpError, type FtpErrorCode } from './errors.js';
+export * as fixedRadius from './fixed_radius.js';
 export * as ftp from './ftp.js';
 export type { AdamWUpdateOptions } from './methods/adamw.js';
 export type { DepthOptions, StrengthByDepth } from './methods/depth.js';
+export type { RadiusOf, RadiusOptions } from './methods/fixed_radius.js';
 export type { ConstraintOptions } from './methods/ftp.js';
 export type { SgdUpdateOptions } from './methods/sgd.js';
 export { FtpAdamWOptimizer } from './optimizers/adamw.js';
