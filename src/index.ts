@@ -8,10 +8,12 @@ export type { ImplementationChoice, ImplementationName } from './backends/types.
 export { FtpError, type FtpErrorCode } from './errors.js';
 export * as fixedRadius from './fixed_radius.js';
 export * as ftp from './ftp.js';
+export * as l2sp from './l2_sp.js';
 export type { AdamWUpdateOptions } from './methods/adamw.js';
 export type { DepthOptions, StrengthByDepth } from './methods/depth.js';
 export type { RadiusOf, RadiusOptions } from './methods/fixed_radius.js';
 export type { ConstraintOptions } from './methods/ftp.js';
+export type { L2SpOptions } from './methods/l2_sp.js';
 export type { SgdUpdateOptions } from './methods/sgd.js';
 export { FtpAdamWOptimizer } from './optimizers/adamw.js';
 export { FtpOptimizer } from './optimizers/ftp_optimizer.js';
