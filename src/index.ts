@@ -5,12 +5,14 @@
  */
 
 export type { ImplementationChoice, ImplementationName } from './backends/types.js';
+export * as digrap from './digrap.js';
 export { FtpError, type FtpErrorCode } from './errors.js';
 export * as fixedRadius from './fixed_radius.js';
 export * as ftp from './ftp.js';
 export * as l2sp from './l2_sp.js';
 export type { AdamWUpdateOptions } from './methods/adamw.js';
 export type { DepthOptions, StrengthByDepth } from './methods/depth.js';
+export type { DigrapOptions } from './methods/digrap.js';
 export type { RadiusOf, RadiusOptions } from './methods/fixed_radius.js';
 export type { ConstraintOptions } from './methods/ftp.js';
 export type { L2SpOptions } from './methods/l2_sp.js';
