@@ -17,6 +17,7 @@ export type { RadiusOf, RadiusOptions } from './methods/fixed_radius.js';
 export type { ConstraintOptions } from './methods/ftp.js';
 export type { L2SpOptions } from './methods/l2_sp.js';
 export type { SgdUpdateOptions } from './methods/sgd.js';
+export type { SpdOptions } from './methods/spd.js';
 export { FtpAdamWOptimizer } from './optimizers/adamw.js';
 export { FtpOptimizer } from './optimizers/ftp_optimizer.js';
 export type {
@@ -35,3 +36,4 @@ export { type ConstraintReport, constraintTable } from './projection/constraint_
 export type { ExcludedLayer, ExcludeOption, ExcludePattern } from './projection/exclude.js';
 export type { ModelLike, OutputAxisOption } from './projection/output_axis.js';
 export type { NamedTensor } from './projection/saved_state.js';
+export * as spd from './spd.js';
