@@ -1,7 +1,16 @@
 /** What the citizen tests share: small models and data with fixed numbers, and bytewise snapshots. */
 import * as tf from '@tensorflow/tfjs-core';
 import * as layers from '@tensorflow/tfjs-layers';
-import { FtpError, type FtpOptimizer, type FtpOptions, ftp } from '../../src/index.js';
+import {
+  digrap,
+  FtpError,
+  type FtpOptimizer,
+  type FtpOptions,
+  fixedRadius,
+  ftp,
+  l2sp,
+  spd,
+} from '../../src/index.js';
 import { numbers, randomTensor } from '../optimizers/support.js';
 
 /** Optimizers of every kind, excluding variables with `head` in their names unless told otherwise. */
@@ -10,6 +19,11 @@ export const MAKERS: Readonly<Record<string, (options: FtpOptions) => FtpOptimiz
   adamw: (options) => ftp.adamw(0.01, { weightDecay: 0.01, exclude: ['head'], ...options }),
   'adamw with amsgrad': (options) => ftp.adamw(0.01, { amsgrad: true, exclude: ['head'], ...options }),
   'wrap(adam)': (options) => ftp.wrap(tf.train.adam(0.01), { exclude: ['head'], ...options }),
+  fixedRadius: (options) => fixedRadius.adamw(0.01, { radius: 0.02, exclude: ['head'], ...options }),
+  l2sp: (options) => l2sp.adamw(0.01, { strength: 2, exclude: ['head'], ...options }),
+  digrap: (options) => digrap.sgd(0.05, { momentum: 0.9, exclude: ['head'], ...options }),
+  'digrap.wrap(adam)': (options) => digrap.wrap(tf.train.adam(0.01), { exclude: ['head'], ...options }),
+  spd: (options) => spd.sgd(0.05, { momentum: 0.9, strength: 0.5, exclude: ['head'], ...options }),
 };
 
 /** Values of weight `i` of a model: the same in every test and process. */

@@ -79,8 +79,8 @@ export interface GoldenCase {
   tolerance: GoldenTolerance;
 }
 
-type Json = null | boolean | number | string | Json[] | { [key: string]: Json };
-type JsonObject = { [key: string]: Json };
+export type Json = null | boolean | number | string | Json[] | { [key: string]: Json };
+export type JsonObject = { [key: string]: Json };
 
 const DIRECTORY = fileURLToPath(new URL('../fixtures/golden/', import.meta.url));
 
@@ -131,7 +131,7 @@ export function parseGolden(raw: JsonObject): GoldenCase {
 }
 
 /** The flat float32 list under `key` or its base64 form under `key_b64`; null where the file has null or nothing. */
-function values(holder: JsonObject, key: string, size?: number): Float32Array | null {
+export function values(holder: JsonObject, key: string, size?: number): Float32Array | null {
   const encoded = holder[`${key}_b64`];
   let result: Float32Array;
   if (typeof encoded === 'string') {
@@ -150,11 +150,11 @@ function values(holder: JsonObject, key: string, size?: number): Float32Array | 
 }
 
 /** Parameter names of a map whose keys may carry the base64 suffix. */
-function plainKeys(holder: JsonObject): string[] {
+export function plainKeys(holder: JsonObject): string[] {
   return Object.keys(holder).map((key) => (key.endsWith('_b64') ? key.slice(0, -'_b64'.length) : key));
 }
 
-function resolveGradients(steps: JsonObject[], sizes: Map<string, number>): GoldenStep[] {
+export function resolveGradients(steps: JsonObject[], sizes: Map<string, number>): GoldenStep[] {
   const resolved: GoldenStep[] = [];
   const byStep = new Map<number, Map<string, Float32Array | null>>();
   for (const raw of steps) {
