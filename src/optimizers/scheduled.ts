@@ -2,6 +2,8 @@
 
 import type { NamedTensorMap, serialization } from '@tensorflow/tfjs-core';
 import type { NamedTensor } from '../projection/saved_state.js';
+import { isSchedule } from '../transforms/schedule.js';
+import { restoreSchedule } from '../transforms/schedules.js';
 import { type ConstraintSettings, checkLearningRate, checkLearningRateOrSchedule } from '../validate.js';
 import { FtpOptimizer } from './ftp_optimizer.js';
 import { type FtpOptions, type LearningRate, RESTORED, type Restored } from './options.js';
@@ -26,8 +28,10 @@ export abstract class ScheduledFtpOptimizer<Base extends object> extends FtpOpti
   ) {
     super(options, known);
     checkLearningRateOrSchedule(learningRate);
-    this.rate = learningRate;
-    this.scheduleLost = (options as { [RESTORED]?: Restored })[RESTORED]?.schedule === true;
+    // A schedule's description; or whether there was another function, which cannot be saved.
+    const saved = (options as { [RESTORED]?: Restored })[RESTORED]?.schedule;
+    this.rate = saved !== null && typeof saved === 'object' ? restoreSchedule(saved) : learningRate;
+    this.scheduleLost = saved === true;
     this.base = resolve(options);
   }
 
@@ -35,8 +39,8 @@ export abstract class ScheduledFtpOptimizer<Base extends object> extends FtpOpti
    * The learning rate of the next step (0-based `iterations`). Settable between steps, to a finite number
    * >= 0 or to a function of the step.
    *
-   * A function is not saved with the optimizer: set it again after loading. A step with the saved value instead
-   * warns once.
+   * A schedule of `schedules` is saved with the optimizer. Any other function is not: set it again after loading. A
+   * step with the saved value instead warns once.
    *
    * @throws TypeError or RangeError if set to something else, or if the function returns something else; FtpError if
    *   set after `dispose()`.
@@ -53,9 +57,14 @@ export abstract class ScheduledFtpOptimizer<Base extends object> extends FtpOpti
     this.scheduleLost = false;
   }
 
-  /** All options as JSON; of a learning rate function, its present value, and as `schedule` that there was one. */
+  /**
+   * All options as JSON; of a learning rate function, its present value, and as `schedule` its description if it is one
+   * of `schedules`, else that there was one.
+   */
   getConfig(): serialization.ConfigDict {
-    const schedule = this.scheduleLost || typeof this.rate === 'function';
+    const { rate } = this;
+    const described = isSchedule(rate) ? (rate.config as unknown as serialization.ConfigDict) : null;
+    const schedule = described ?? (this.scheduleLost || typeof rate === 'function');
     return { learningRate: this.learningRate, schedule, ...this.base, ...this.ftpConfig() };
   }
 
