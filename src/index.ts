@@ -5,6 +5,7 @@
  */
 
 export type { ImplementationChoice, ImplementationName } from './backends/types.js';
+export * as callbacks from './callbacks/index.js';
 export { FtpError, type FtpErrorCode } from './errors.js';
 export * as ftp from './ftp.js';
 export { FtpAdamWOptimizer } from './optimizers/adamw.js';
