@@ -47,9 +47,20 @@ function dropOrigins(project) {
   }
 }
 
+/** The factories of the optimizers come before everything else, in whichever file that is. */
+function factoriesFirst(project) {
+  const isFactory = ({ name }) => name.startsWith('ftp.');
+  for (const module of [project, ...project.getReflectionsByKind(ReflectionKind.Module)]) {
+    for (const group of module.groups ?? []) {
+      group.children.sort((a, b) => Number(isFactory(b)) - Number(isFactory(a)));
+    }
+  }
+}
+
 export function load(application) {
   const { converter } = application;
   converter.on(Converter.EVENT_RESOLVE_END, ({ project }) => liftNamespaces(project), BEFORE_GROUPING);
   converter.on(Converter.EVENT_RESOLVE_END, ({ project }) => dropInherited(project), BEFORE_GROUPING);
   converter.on(Converter.EVENT_RESOLVE_END, ({ project }) => dropOrigins(project), AT_THE_END);
+  converter.on(Converter.EVENT_RESOLVE_END, ({ project }) => factoriesFirst(project), AT_THE_END);
 }

@@ -8,6 +8,8 @@
  * Of options that name variables, at the first step that brings any: `UNMATCHED_PATTERN` (a pattern of `exclude` that
  * no variable matches), `MODEL_MISMATCH` (a `model` that has none of the step's variables), `UNKNOWN_VARIABLE` (a name in
  * `anchors` that no variable has).
+ *
+ * Of `callbacks`: `TFJS_LAYERS_NOT_FOUND` (no tfjs-layers is loaded).
  */
 export type FtpErrorCode =
   | 'ADDON_NOT_FOUND'
@@ -25,6 +27,7 @@ export type FtpErrorCode =
   | 'UNMATCHED_PATTERN'
   | 'MODEL_MISMATCH'
   | 'DUPLICATE_TFJS'
+  | 'TFJS_LAYERS_NOT_FOUND'
   | 'STATE_MISMATCH'
   | 'OPTIMIZER_DISPOSED'
   | 'UNSUPPORTED_DTYPE'

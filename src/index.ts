@@ -5,6 +5,7 @@
  */
 
 export type { ImplementationChoice, ImplementationName } from './backends/types.js';
+export * as callbacks from './callbacks/index.js';
 export * as digrap from './digrap.js';
 export { FtpError, type FtpErrorCode } from './errors.js';
 export * as fixedRadius from './fixed_radius.js';
@@ -37,3 +38,4 @@ export type { ExcludedLayer, ExcludeOption, ExcludePattern } from './projection/
 export type { ModelLike, OutputAxisOption } from './projection/output_axis.js';
 export type { NamedTensor } from './projection/saved_state.js';
 export * as spd from './spd.js';
+export * as schedules from './transforms/schedules.js';

@@ -100,8 +100,8 @@ export const RUN_OPTIONS: OptionTable<RunSettings> = {
 };
 
 /**
- * A learning rate, or a function of the step (0 at the first one). A function is not saved with the optimizer: set
- * `optimizer.learningRate` to it again after loading.
+ * A learning rate, or a function of the step (0 at the first one). What a function of `schedules` made is saved with the
+ * optimizer. Another function is not: set `optimizer.learningRate` to it again after loading.
  */
 export type LearningRate = number | ((step: number) => number);
 

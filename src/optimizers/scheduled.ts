@@ -4,6 +4,8 @@ import type { NamedTensorMap, serialization } from '@tensorflow/tfjs-core';
 import type { Method } from '../methods/method.js';
 import { checkLearningRate, checkLearningRateOrSchedule, type LearningRate } from '../options.js';
 import type { NamedTensor } from '../projection/saved_state.js';
+import { isSchedule } from '../transforms/schedule.js';
+import { restoreSchedule } from '../transforms/schedules.js';
 import { FtpOptimizer } from './ftp_optimizer.js';
 import { type OptimizerOptions, optionsFromConfig, restoredConfig } from './options.js';
 
@@ -21,16 +23,18 @@ export abstract class ScheduledOptimizer extends FtpOptimizer {
   constructor(method: Method, learningRate: LearningRate, options: OptimizerOptions) {
     super(method, options);
     checkLearningRateOrSchedule(learningRate);
-    this.rate = learningRate;
-    this.scheduleLost = restoredConfig(options)?.schedule === true;
+    // A schedule's description; or whether there was another function, which cannot be saved.
+    const saved = restoredConfig(options)?.schedule;
+    this.rate = saved !== null && typeof saved === 'object' ? restoreSchedule(saved) : learningRate;
+    this.scheduleLost = saved === true;
   }
 
   /**
    * The learning rate of the next step (0-based `iterations`). Settable between steps, to a finite number
    * >= 0 or to a function of the step.
    *
-   * A function is not saved with the optimizer: set it again after loading. A step with the saved value instead
-   * warns once.
+   * A schedule of `schedules` is saved with the optimizer. Any other function is not: set it again after loading. A
+   * step with the saved value instead warns once.
    *
    * @throws TypeError or RangeError if set to something else, or if the function returns something else; FtpError if
    *   set after `dispose()`.
@@ -47,9 +51,14 @@ export abstract class ScheduledOptimizer extends FtpOptimizer {
     this.scheduleLost = false;
   }
 
-  /** All options as JSON; of a learning rate function, its present value, and as `schedule` that there was one. */
+  /**
+   * All options as JSON; of a learning rate function, its present value, and as `schedule` its description if it is one
+   * of `schedules`, else that there was one.
+   */
   getConfig(): serialization.ConfigDict {
-    const schedule = this.scheduleLost || typeof this.rate === 'function';
+    const { rate } = this;
+    const described = isSchedule(rate) ? (rate.config as unknown as serialization.ConfigDict) : null;
+    const schedule = described ?? (this.scheduleLost || typeof rate === 'function');
     return { learningRate: this.learningRate, schedule, ...this.sharedConfig() };
   }
 

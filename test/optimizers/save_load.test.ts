@@ -4,24 +4,15 @@ import * as layers from '@tensorflow/tfjs-layers';
 import { afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
 import { FtpError, type FtpOptimizer, FtpWrapOptimizer, ftp } from '../../src/index.js';
 import { describeImplementations, useBackend } from '../backends/implementations.js';
-import { fromConfigOf, randomTensor, randomVariable, snapshot, stepOnce, withWeights } from './support.js';
-
-/** A save handler that keeps what tfjs-layers would write, passed through JSON as a file would be. */
-function memoryHandler(): { handler: tf.io.IOHandler; artifacts: () => tf.io.ModelArtifacts } {
-  let saved: tf.io.ModelArtifacts | undefined;
-  const artifacts = () => {
-    const { weightData, ...rest } = saved as tf.io.ModelArtifacts;
-    return { ...(JSON.parse(JSON.stringify(rest)) as tf.io.ModelArtifacts), weightData };
-  };
-  const handler: tf.io.IOHandler = {
-    save: async (model) => {
-      saved = model;
-      return { modelArtifactsInfo: { dateSaved: new Date(0), modelTopologyType: 'JSON' } };
-    },
-    load: async () => artifacts(),
-  };
-  return { handler, artifacts };
-}
+import {
+  fromConfigOf,
+  memoryHandler,
+  randomTensor,
+  randomVariable,
+  snapshot,
+  stepOnce,
+  withWeights,
+} from './support.js';
 
 const rates = { learningRate: 0.01, momentum: 0.9 };
 

@@ -75,3 +75,20 @@ export function fromConfigOf(
     tf.serialization.SerializableConstructor<FtpOptimizer>;
   return maker.fromConfig(maker, JSON.parse(JSON.stringify(config)) as tf.serialization.ConfigDict);
 }
+
+/** A save handler that keeps what tfjs-layers would write, passed through JSON as a file would be. */
+export function memoryHandler(): { handler: tf.io.IOHandler; artifacts: () => tf.io.ModelArtifacts } {
+  let saved: tf.io.ModelArtifacts | undefined;
+  const artifacts = () => {
+    const { weightData, ...rest } = saved as tf.io.ModelArtifacts;
+    return { ...(JSON.parse(JSON.stringify(rest)) as tf.io.ModelArtifacts), weightData };
+  };
+  const handler: tf.io.IOHandler = {
+    save: async (model) => {
+      saved = model;
+      return { modelArtifactsInfo: { dateSaved: new Date(0), modelTopologyType: 'JSON' } };
+    },
+    load: async () => artifacts(),
+  };
+  return { handler, artifacts };
+}

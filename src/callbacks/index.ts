@@ -1,0 +1,13 @@
+/**
+ * Callbacks for `model.fit` and `model.fitDataset`, for any optimizer.
+ *
+ * tfjs-layers must be loaded before one is made, as `import '@tensorflow/tfjs-node'` does.
+ *
+ * @module
+ */
+
+export { type EarlyStopping, type EarlyStoppingOptions, earlyStopping } from './early_stopping.js';
+export type { FitCallback, FitLogs, FitParams } from './fit_callback.js';
+export type { MonitorOptions } from './monitor.js';
+export { type ProgressOptions, type ProgressStream, progress } from './progress.js';
+export { type ReduceOnPlateauOptions, reduceOnPlateau } from './reduce_on_plateau.js';
