@@ -8,7 +8,7 @@ const PRELUDE = `
 import * as tf from '@tensorflow/tfjs-core';
 import '@tensorflow/tfjs-backend-cpu';
 import * as layers from '@tensorflow/tfjs-layers';
-import { FtpError, ftp } from 'tfjs-ftp';
+import { FtpError, ftp, recipes } from 'tfjs-ftp';
 const model = layers.sequential({ layers: [layers.layers.dense({ units: 2, inputShape: [3] })] });
 `;
 
@@ -33,7 +33,10 @@ const AROUND: { [file: string]: { before: string; after: string } } = {
 };
 
 const native = ['src/native_api.ts', 'src/device_buffer.ts'];
-const files = ['src/ftp.ts', 'src/errors.ts', 'src/projection/constraint_report.ts', ...native];
+const recipes = ['freeze', 'interpolate', 'linear_probe', 'lpft', 'model', 'soup', 'tpgm'].map(
+  (name) => `src/recipes/${name}.ts`,
+);
+const files = ['src/ftp.ts', 'src/errors.ts', 'src/projection/constraint_report.ts', ...recipes, ...native];
 const examples = files.flatMap(examplesIn);
 
 describe('examples in docstrings', () => {
@@ -44,7 +47,7 @@ describe('examples in docstrings', () => {
 
   for (const { file, code } of examples) {
     const reason = native.includes(file) ? whyNoAddon() : null;
-    const title = `${file}: ${code.split('\n').find((line) => /ftp\.|createFusedStep\(|DeviceBuffer\.from|try/.test(line))}`;
+    const title = `${file}: ${code.split('\n').find((line) => /ftp\.|recipes\.|createFusedStep\(|DeviceBuffer\.from|try/.test(line))}`;
     it.skipIf(reason !== null)(reason === null ? title : `${title} (skipped: ${reason})`, () => {
       const { before, after } = AROUND[file] ?? { before: '', after: '' };
       const complete = code.includes('import ') ? code : `${PRELUDE}${before}\n${code}\n${after}`;
