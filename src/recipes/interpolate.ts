@@ -21,7 +21,7 @@ export interface FisherWeights {
   model: WeightsLike;
 }
 
-/** Options of {@link interpolate}. */
+/** Options of `recipes.interpolate`. */
 export interface InterpolateOptions {
   /** Weighs each weight of either end by what it matters there. Default: all alike. */
   fisher?: FisherWeights;
@@ -119,9 +119,9 @@ function writeMixture(
  * task.
  *
  * @param model a `tf.LayersModel` with the fine-tuned weights, changed in place.
- * @param anchor the weights that fine-tuning started from: of {@link copyWeights}, by names, or a LayersModel of the same
+ * @param anchor the weights that fine-tuning started from: of `recipes.copyWeights`, by names, or a LayersModel of the same
  *   layers. It needs every weight of the model, the head's too: for a new head, take the weights after a
- *   {@link linearProbe}. They stay yours.
+ *   `recipes.linearProbe`. They stay yours.
  * @param alpha from 0 (the anchor) to 1 (the model as it is); 0.5 is the authors' choice where nothing is known.
  * @param options see {@link InterpolateOptions}.
  * @throws TypeError or RangeError, which names the parameter, for a wrong one, and for weights that are missing, left over, or
@@ -155,11 +155,11 @@ export function interpolate(
 }
 
 /**
- * Scores the mixtures of a fine-tuned model with the weights it started from, alpha by alpha; see {@link interpolate}.
+ * Scores the mixtures of a fine-tuned model with the weights it started from, alpha by alpha; see `recipes.interpolate`.
  *
  * @param model a `tf.LayersModel` with the fine-tuned weights. While `evaluate` runs it has those of one alpha; afterwards its
  *   own, or those of the best alpha.
- * @param anchor as for {@link interpolate}.
+ * @param anchor as for `recipes.interpolate`.
  * @param options see {@link InterpolateSweepOptions}.
  * @returns the score of each alpha, and the best.
  * @throws TypeError or RangeError, which names the parameter, for a wrong one; whatever `evaluate` throws. The model's weights

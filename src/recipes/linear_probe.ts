@@ -16,7 +16,7 @@ import {
   trainStage,
 } from './training.js';
 
-/** Options of {@link linearProbe}. */
+/** Options of `recipes.linearProbe`. */
 export interface LinearProbeOptions extends TrainingOptions, StageOptions {
   /** The name of the layer to train, or of several. They may lie in nested models. */
   head: string | readonly string[];
@@ -57,7 +57,7 @@ export async function keepingWeights<T>(model: ModelLike, recipe: () => Promise<
  * Trains the head of a model alone (a linear probe): the cheapest fine-tuning, and the most robust one where the features
  * of pre-training are enough.
  *
- * All other layers are frozen while it runs, and all statistics of batch normalization ({@link freezeBatchNorm}), also
+ * All other layers are frozen while it runs, and all statistics of batch normalization (`recipes.freezeBatchNorm`), also
  * where the head has some. Dropout layers go on dropping. Afterwards every `trainable` flag is as before, and the model is
  * compiled as before, or not at all if it was not.
  *

@@ -42,8 +42,8 @@ const PROBE_PATIENCE = 3;
  * Linear probing, then fine-tuning (LP-FT): trains the head alone until it has converged, then all that is trainable. A
  * random head would send random gradients into the layers below, and distort the features that pre-training has learnt.
  *
- * Statistics of batch normalization are frozen in both stages ({@link freezeBatchNorm}). In the first, the head alone is
- * trained, as in {@link linearProbe}; in the second, what the `trainable` flags of the model say. Afterwards the model is
+ * Statistics of batch normalization are frozen in both stages (`recipes.freezeBatchNorm`). In the first, the head alone is
+ * trained, as in `recipes.linearProbe`; in the second, what the `trainable` flags of the model say. Afterwards the model is
  * compiled as before, or not at all if it was not.
  *
  * @param model a `tf.LayersModel`, changed in place.

@@ -128,8 +128,8 @@ export class WeightSnapshot {
 }
 
 /**
- * The present weights of a model by name, statistics of batch normalization too: an anchor for {@link interpolate}, a
- * candidate for {@link soup}, the `anchors` of an optimizer.
+ * The present weights of a model by name, statistics of batch normalization too: an anchor for `recipes.interpolate`, a
+ * candidate for `recipes.soup`, the `anchors` of an optimizer.
  *
  * @param model a `tf.LayersModel`.
  * @returns a tensor for each weight, under the name of its variable. They do not change when the model is trained, and

@@ -15,7 +15,7 @@ import {
   weightsIn,
 } from './model.js';
 
-/** Options of {@link soup}. */
+/** Options of `recipes.soup`. */
 export interface SoupOptions {
   /** `'uniform'`: the mean of all; `'greedy'`: of those that help. Default: greedy with `evaluate`, else uniform. */
   kind?: 'uniform' | 'greedy';
@@ -38,7 +38,7 @@ export interface SoupTrial {
   added: boolean;
 }
 
-/** What {@link soup} made. */
+/** What `recipes.soup` made. */
 export interface SoupResult {
   /** Indices of the candidates that are in the soup, in the order in which they came in. */
   ingredients: number[];
@@ -124,7 +124,7 @@ async function greedy(
  *
  * @param model a `tf.LayersModel` of the same layers as the candidates, changed in place. Its own weights are no ingredient,
  *   unless they are among the candidates.
- * @param candidates at least one: weights of {@link copyWeights}, by names, or LayersModels of the same layers. They stay
+ * @param candidates at least one: weights of `recipes.copyWeights`, by names, or LayersModels of the same layers. They stay
  *   yours, and must not change until the soup is made.
  * @param options see {@link SoupOptions}.
  * @returns which candidates are in the soup, and all scores.

@@ -48,10 +48,10 @@ export interface BallProjection {
   project(weights: Tensor, anchor: Tensor, radius: Scalar, name: string): Tensor;
 }
 
-/** Options of {@link tpgm}. */
+/** Options of `recipes.tpgm`. */
 export interface TpgmOptions {
   /**
-   * The weights that fine-tuning started from: of {@link copyWeights}, by names, or a LayersModel. Excluded weights may be
+   * The weights that fine-tuning started from: of `recipes.copyWeights`, by names, or a LayersModel. Excluded weights may be
    * missing. They are copied, and stay yours.
    */
   anchor: WeightsLike;
@@ -109,7 +109,7 @@ interface Applicable extends ModelLike {
   apply(xs: Tensor | Tensor[], args: { training: boolean }): Tensor | Tensor[];
 }
 
-/** The radii of TPGM; made by {@link tpgm}. */
+/** The radii of TPGM; made by `recipes.tpgm`. */
 export class TpgmRadii {
   private steps = 0;
   private disposed = false;
