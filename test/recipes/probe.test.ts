@@ -260,7 +260,7 @@ describe('lpft', () => {
     model.layers[0]!.trainable = false;
     const before = values(model);
     const given = options();
-    given.probe = { optimizer: tf.train.sgd(0.05), epochs: 4 };
+    given.probe = { ...given.probe, optimizer: tf.train.sgd(0.05), epochs: 4 };
     await withoutLeak(async () => {
       await recipes.lpft(model, { ...given, dataset: dataset(24, 1, 8) });
     });
