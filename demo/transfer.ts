@@ -2,6 +2,7 @@
 
 import { dispose } from '@tensorflow/tfjs-core';
 import * as tf from '@tensorflow/tfjs-layers';
+import { freezeBatchNorm } from '../src/recipes/freeze.js';
 
 /** Name of the new last layer; its variables are `new_head/kernel` and `new_head/bias`. */
 export const HEAD = 'new_head';
@@ -82,10 +83,7 @@ export function prepareTransfer(
   const isNorm = (layer: Layer) => layer.getClassName().endsWith('Normalization');
   const isFrozen = (layer: Layer) =>
     isNorm(layer) || (freeze === undefined ? layer.name === stem : matches(layer.name, freeze));
-  for (const layer of model.layers.filter((candidate) => candidate.getClassName() === 'BatchNormalization')) {
-    const call = layer.call.bind(layer);
-    layer.call = (inputs, options) => call(inputs, { ...options, training: false });
-  }
+  freezeBatchNorm(model);
   // A clone shares the variable's present value and stays as it is when the variable gets a new one. Kept
   // by variable, since the order of `model.getWeights()` changes with what is trainable.
   const initial = model.layers

@@ -37,5 +37,6 @@ export { type ConstraintReport, constraintTable } from './projection/constraint_
 export type { ExcludedLayer, ExcludeOption, ExcludePattern } from './projection/exclude.js';
 export type { ModelLike, OutputAxisOption } from './projection/output_axis.js';
 export type { NamedTensor } from './projection/saved_state.js';
+export * as recipes from './recipes/index.js';
 export * as spd from './spd.js';
 export * as schedules from './transforms/schedules.js';

@@ -35,7 +35,7 @@ interface NamedLayout {
 }
 
 /** The fields of tfjs-layers that are looked at, on models, layers, wrappers and RNN cells alike. */
-interface LayerLike {
+export interface LayerLike {
   name?: unknown;
   getClassName?: () => string;
   layers?: unknown;
@@ -81,7 +81,7 @@ function childrenOf(node: object): unknown[] {
 }
 
 /** Calls `visit` for everything under `node`, itself last, each once. */
-function walk(node: unknown, visit: (node: LayerLike) => void, visited = new Set<unknown>()): void {
+export function walk(node: unknown, visit: (node: LayerLike) => void, visited = new Set<unknown>()): void {
   if (node === null || typeof node !== 'object' || visited.has(node)) return;
   visited.add(node);
   for (const child of childrenOf(node)) walk(child, visit, visited);

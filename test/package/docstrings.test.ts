@@ -8,7 +8,7 @@ const PRELUDE = `
 import * as tf from '@tensorflow/tfjs-core';
 import '@tensorflow/tfjs-backend-cpu';
 import * as layers from '@tensorflow/tfjs-layers';
-import { FtpError, ftp, schedules } from 'tfjs-ftp';
+import { FtpError, ftp, recipes, schedules } from 'tfjs-ftp';
 const model = layers.sequential({ layers: [layers.layers.dense({ units: 2, inputShape: [3] })] });
 `;
 
@@ -33,13 +33,9 @@ const AROUND: { [file: string]: { before: string; after: string } } = {
 };
 
 const native = ['src/native_api.ts', 'src/device_buffer.ts'];
-const plain = [
-  'src/ftp.ts',
-  'src/errors.ts',
-  'src/projection/constraint_report.ts',
-  'src/transforms/schedules.ts',
-];
-const files = [...plain, ...native];
+
+import { FtpError, ftp, recipes, schedules } from 'tfjs-ftp';
+
 const examples = files.flatMap(examplesIn);
 
 describe('examples in docstrings', () => {
@@ -50,7 +46,7 @@ describe('examples in docstrings', () => {
 
   for (const { file, code } of examples) {
     const reason = native.includes(file) ? whyNoAddon() : null;
-    const title = `${file}: ${code.split('\n').find((line) => /ftp\.|schedules\.|createFusedStep\(|DeviceBuffer\.from|try/.test(line))}`;
+import { FtpError, ftp, recipes, schedules } from 'tfjs-ftp';
     it.skipIf(reason !== null)(reason === null ? title : `${title} (skipped: ${reason})`, () => {
       const { before, after } = AROUND[file] ?? { before: '', after: '' };
       const complete = code.includes('import ') ? code : `${PRELUDE}${before}\n${code}\n${after}`;
