@@ -5,7 +5,7 @@ import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { Unavailable } from './specs.js';
 
-const BUILD_SCRIPT = fileURLToPath(new URL('../../../scripts/build_native_bench.mjs', import.meta.url));
+const BUILD_SCRIPT = fileURLToPath(new URL('../../../scripts/build/build_native_bench.mjs', import.meta.url));
 
 /** With this code a program says that this machine lacks what it measures, and on stderr what that is. */
 const EXIT_UNAVAILABLE = 77;

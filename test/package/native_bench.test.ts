@@ -16,7 +16,7 @@ const BUILD_TIMEOUT = 600_000;
 
 /** Path of a program, built as `npm run bench` builds it. */
 async function build(program: string): Promise<string> {
-  const { code, stdout, stderr } = await runNode(['scripts/build_native_bench.mjs', program]);
+  const { code, stdout, stderr } = await runNode(['scripts/build/build_native_bench.mjs', program]);
   if (code !== 0) throw new Error(`${stdout}${stderr}`);
   return stdout.trimEnd().split('\n').at(-1) as string;
 }

@@ -5,9 +5,9 @@ import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { SetupError } from '../lib/report.mjs';
+import { compareVersions } from '../lib/versions.mjs';
 import { findNvidiaDriver } from './nvidia_driver.mjs';
-import { SetupError } from './report.mjs';
-import { compareVersions } from './versions.mjs';
 
 const NVCC_FILE = fileURLToPath(new URL('../../native/kernels/cuda/nvcc.txt', import.meta.url));
 const SETTINGS = ['AUTO', 'ON', 'OFF'];

@@ -4,8 +4,8 @@ import { createRequire } from 'node:module';
 import os from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { onExit, run, tail } from './child.mjs';
-import { SetupError } from './report.mjs';
+import { onExit, run, tail } from '../lib/child.mjs';
+import { SetupError } from '../lib/report.mjs';
 
 const verifyScript = fileURLToPath(new URL('./verify_tensorflow.cjs', import.meta.url));
 

@@ -5,9 +5,9 @@ import http from 'node:http';
 import https from 'node:https';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { run, tail } from './child.mjs';
-import { BUILD_TOOLS_ADVICE, missingBuildTool, nodeGypRebuild } from './node_gyp.mjs';
-import { megabytes, SetupError, seconds } from './report.mjs';
+import { run, tail } from '../lib/child.mjs';
+import { BUILD_TOOLS_ADVICE, missingBuildTool, nodeGypRebuild } from '../lib/node_gyp.mjs';
+import { megabytes, SetupError, seconds } from '../lib/report.mjs';
 import { findBinding } from './tfjs_node_package.mjs';
 
 const extractScript = fileURLToPath(new URL('./extract_wheel.py', import.meta.url));

@@ -4,8 +4,8 @@
 import { execFileSync, spawnSync } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
-import { root } from './lib/build_steps.mjs';
-import { listFiles } from './lib/freshness.mjs';
+import { listFiles } from '../build/freshness.mjs';
+import { root } from '../lib/root.mjs';
 
 const bundled = path.join(
   root,

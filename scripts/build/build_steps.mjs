@@ -3,14 +3,13 @@ import fs from 'node:fs';
 import { createRequire } from 'node:module';
 import os from 'node:os';
 import path from 'node:path';
-import { fileURLToPath } from 'node:url';
-import { run, tail } from './child.mjs';
-import { examineAddon } from './examine_addon.mjs';
+import { examineAddon } from '../install/examine_addon.mjs';
+import { run, tail } from '../lib/child.mjs';
+import { BUILD_TOOLS_ADVICE, missingBuildTool, nodeGypRebuild } from '../lib/node_gyp.mjs';
+import { SetupError, seconds } from '../lib/report.mjs';
+import { root } from '../lib/root.mjs';
 import { inputsDigest, isFresh, listFiles, writeRecord } from './freshness.mjs';
-import { BUILD_TOOLS_ADVICE, missingBuildTool, nodeGypRebuild } from './node_gyp.mjs';
-import { SetupError, seconds } from './report.mjs';
 
-export const root = fileURLToPath(new URL('../..', import.meta.url));
 const require = createRequire(import.meta.url);
 
 const ADDON = path.join(root, 'build', 'Release', 'tfjs_ftp.node');

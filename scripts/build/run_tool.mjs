@@ -1,13 +1,14 @@
 #!/usr/bin/env node
 // `npm run demo`, `npm run bench` and their like: brings the clone to where they run, and runs them.
-//   node scripts/run_tool.mjs demo|bench|demo/select|demo/pretrain [ARGUMENTS]
+//   node scripts/build/run_tool.mjs demo|bench|demo/select|demo/pretrain [ARGUMENTS]
 // Help is printed from the sources: whoever wants to know what there is does not wait for a build.
 import { spawnSync } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { checkDependencies, root } from './lib/build_steps.mjs';
-import { reportFailure, SetupError } from './lib/report.mjs';
+import { reportFailure, SetupError } from '../lib/report.mjs';
+import { root } from '../lib/root.mjs';
+import { checkDependencies } from './build_steps.mjs';
 
 const TOOLS = ['demo', 'bench', 'demo/select', 'demo/pretrain'];
 
@@ -53,7 +54,7 @@ async function main([tool, ...args]) {
     await runSource(path.join(root, `${script}.ts`), args);
     return;
   }
-  const setup = fileURLToPath(new URL('setup.mjs', import.meta.url));
+  const setup = fileURLToPath(new URL('./setup.mjs', import.meta.url));
   for (const command of [[setup], [path.join(root, 'dist', 'tools', `${script}.js`), ...args]]) {
     const { status } = spawnSync(process.execPath, command, { stdio: 'inherit' });
     process.exitCode = status ?? 1;

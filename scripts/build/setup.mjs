@@ -7,17 +7,12 @@
 //   --only native-tests                  not done unless named: the native tests that need no GPU
 //   --force                              do the steps even if they are up to date
 import { parseArgs } from 'node:util';
-import {
-  buildAddon,
-  buildEmulatedAddon,
-  buildTypeScript,
-  checkDependencies,
-  root,
-} from './lib/build_steps.mjs';
-import { buildNativeTests } from './lib/native_tests.mjs';
-import { cudaSetting } from './lib/nvcc.mjs';
-import { reporter, reportFailure, SetupError } from './lib/report.mjs';
-import { setupTensorflow } from './setup_tensorflow.mjs';
+import { cudaSetting } from '../install/nvcc.mjs';
+import { reporter, reportFailure, SetupError } from '../lib/report.mjs';
+import { root } from '../lib/root.mjs';
+import { setupTensorflow } from '../tensorflow/setup_tensorflow.mjs';
+import { buildAddon, buildEmulatedAddon, buildTypeScript, checkDependencies } from './build_steps.mjs';
+import { buildNativeTests } from './native_tests.mjs';
 
 const PREFIX = 'setup';
 const STEPS = ['addon', 'typescript', 'tensorflow'];

@@ -3,9 +3,9 @@
 // import them, links them, and gives each a table of contents. With --check: only says whether docs/api is up to date.
 import fs from 'node:fs';
 import path from 'node:path';
-import { root } from './lib/build_steps.mjs';
-import { run, tail } from './lib/child.mjs';
-import { reporter, reportFailure, SetupError } from './lib/report.mjs';
+import { run, tail } from '../lib/child.mjs';
+import { reporter, reportFailure, SetupError } from '../lib/report.mjs';
+import { root } from '../lib/root.mjs';
 
 const FOLDER = path.join(root, 'docs', 'api');
 const MADE = 'Made from the docstrings by `npm run docs`: change those, not this file.';

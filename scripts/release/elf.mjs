@@ -1,7 +1,7 @@
 // What an ELF file needs and offers, as readelf (binutils) tells it; files of any architecture.
-import { run, tail } from './child.mjs';
-import { SetupError } from './report.mjs';
-import { compareVersions } from './versions.mjs';
+import { run, tail } from '../lib/child.mjs';
+import { SetupError } from '../lib/report.mjs';
+import { compareVersions } from '../lib/versions.mjs';
 
 /**
  * @typedef {object} ElfFacts

@@ -1,6 +1,6 @@
 // Does the addon load, and what is it?
 import path from 'node:path';
-import { run } from './child.mjs';
+import { run } from '../lib/child.mjs';
 
 const SCRIPT = `
   const { addon, path, error } = require(process.argv[1])();

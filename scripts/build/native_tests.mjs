@@ -2,11 +2,12 @@
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
-import { addonDigest, isSource, root } from './build_steps.mjs';
-import { run, tail } from './child.mjs';
+import { run, tail } from '../lib/child.mjs';
+import { missingBuildTool } from '../lib/node_gyp.mjs';
+import { SetupError, seconds } from '../lib/report.mjs';
+import { root } from '../lib/root.mjs';
+import { addonDigest, isSource } from './build_steps.mjs';
 import { isFresh, writeRecord } from './freshness.mjs';
-import { missingBuildTool } from './node_gyp.mjs';
-import { SetupError, seconds } from './report.mjs';
 
 const BUILD = 'build-native';
 

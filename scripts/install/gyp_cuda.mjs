@@ -1,10 +1,10 @@
 // What binding.gyp asks while it is read, and how it compiles a CUDA kernel:
-//   node scripts/gyp_cuda.mjs have ARCH        1 if the addon for ARCH gets CUDA kernels, else 0 and why on stderr
-//   node scripts/gyp_cuda.mjs include|library  folders of the toolkit, one a line
-//   node scripts/gyp_cuda.mjs compile SOURCE OBJECT
+//   node scripts/install/gyp_cuda.mjs have ARCH        1 if the addon for ARCH gets CUDA kernels, else 0 and why on stderr
+//   node scripts/install/gyp_cuda.mjs include|library  folders of the toolkit, one a line
+//   node scripts/install/gyp_cuda.mjs compile SOURCE OBJECT
 import { spawnSync } from 'node:child_process';
-import { chooseCuda, compileArguments } from './lib/nvcc.mjs';
-import { reportFailure, SetupError } from './lib/report.mjs';
+import { reportFailure, SetupError } from '../lib/report.mjs';
+import { chooseCuda, compileArguments } from './nvcc.mjs';
 
 function main([command, ...args]) {
   const { toolkit, reason } = chooseCuda(process.env, command === 'have' ? { arch: args[0] } : {});

@@ -3,9 +3,9 @@
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
-import { root } from './lib/build_steps.mjs';
-import { run, tail } from './lib/child.mjs';
-import { reportFailure, SetupError } from './lib/report.mjs';
+import { run, tail } from '../lib/child.mjs';
+import { reportFailure, SetupError } from '../lib/report.mjs';
+import { root } from '../lib/root.mjs';
 
 /** Where cmake-js built the addon: its kernels are linked as they are. Else a build of their own. */
 const ADDON_BUILD = path.join(root, 'build');

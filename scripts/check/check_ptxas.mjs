@@ -4,9 +4,9 @@
 // the kernels do not know. `npm run check:ptxas`; arguments are architectures for a quicker run (`-- 90`).
 import fs from 'node:fs';
 import path from 'node:path';
-import { root } from './lib/build_steps.mjs';
-import { run, tail } from './lib/child.mjs';
-import { reporter, reportFailure, SetupError, seconds } from './lib/report.mjs';
+import { run, tail } from '../lib/child.mjs';
+import { reporter, reportFailure, SetupError, seconds } from '../lib/report.mjs';
+import { root } from '../lib/root.mjs';
 
 const BUILD = 'build-ptxas';
 const EXPECTED_KERNELS = 9;

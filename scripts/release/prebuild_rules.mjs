@@ -1,5 +1,5 @@
 // What a prebuilt addon for Linux may need of the system that it is installed on, and what it shows to others.
-import { compareVersions } from './versions.mjs';
+import { compareVersions } from '../lib/versions.mjs';
 
 /**
  * Newest symbol versions of glibc that an addon may need. A baseline's distributions have these or newer ones.

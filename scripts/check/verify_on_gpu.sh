@@ -8,7 +8,7 @@
 #   FTP_QUICK=1                   fewer rounds, no compute-sanitizer, no billion, no sweep
 # Ends with an error if a check fails; what could still be measured is there all the same.
 set -uo pipefail
-cd "$(dirname "${BASH_SOURCE[0]}")/.."
+cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 out=${OUT:-bench/results/gpu}
 mkdir -p "$out"
 build=build-gpu
@@ -79,7 +79,7 @@ fi
 
 # PyTorch on the same lists: torch.optim.AdamW(fused=True), and the authors' optimizer where it is given.
 if python3 -c 'import torch; assert torch.cuda.is_available()' 2>/dev/null; then
-  step torch python3 scripts/bench_torch.py --list vit,resnet,tiny-10k --rounds "$rounds" \
+  step torch python3 bench/bench_torch.py --list vit,resnet,tiny-10k --rounds "$rounds" \
     ${FTP_AUTHORS:+--authors "$FTP_AUTHORS"} ${FTP_COMMIT:+--commit "$FTP_COMMIT"} --json "$out/torch.json"
 else
   note "no PyTorch with CUDA here: no comparison with torch.optim.AdamW"

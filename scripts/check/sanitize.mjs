@@ -2,10 +2,10 @@
 // Builds the native tests with AddressSanitizer and with UndefinedBehaviorSanitizer (build-asan/, build-ubsan/) and
 // runs them. `npm run sanitize -- undefined` runs one of them; `thread` is there too.
 import os from 'node:os';
-import { root } from './lib/build_steps.mjs';
-import { run } from './lib/child.mjs';
-import { BUILD_TOOLS_ADVICE, missingBuildTool } from './lib/node_gyp.mjs';
-import { reporter, reportFailure, SetupError, seconds } from './lib/report.mjs';
+import { run } from '../lib/child.mjs';
+import { BUILD_TOOLS_ADVICE, missingBuildTool } from '../lib/node_gyp.mjs';
+import { reporter, reportFailure, SetupError, seconds } from '../lib/report.mjs';
+import { root } from '../lib/root.mjs';
 
 const FOLDERS = { address: 'build-asan', undefined: 'build-ubsan', thread: 'build-tsan' };
 

@@ -8,12 +8,12 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
-import { reporter, reportFailure, SetupError, seconds } from './lib/report.mjs';
-import * as sources from './lib/tensorflow_sources.mjs';
-import * as tfjsNode from './lib/tfjs_node_package.mjs';
+import { reporter, reportFailure, SetupError, seconds } from '../lib/report.mjs';
+import { root as ownRoot } from '../lib/root.mjs';
+import * as sources from './tensorflow_sources.mjs';
+import * as tfjsNode from './tfjs_node_package.mjs';
 
 const PREFIX = 'setup-tensorflow';
-const ownRoot = fileURLToPath(new URL('..', import.meta.url));
 
 const HELP = `Usage: setup-tensorflow [options]
 

@@ -13,12 +13,12 @@ import fs from 'node:fs';
 import { createRequire } from 'node:module';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
-import { root } from './lib/build_steps.mjs';
-import { run, tail } from './lib/child.mjs';
-import { compareKernelBits, loadUnderEmulator } from './lib/cross_test.mjs';
-import { BUILD_TOOLS_ADVICE, missingBuildTool, nodeHeaders } from './lib/node_gyp.mjs';
-import { CROSS_BUILDS, crossAdvice, crossEnvironment, HOST } from './lib/prebuild_targets.mjs';
-import { reporter, reportFailure, SetupError, seconds } from './lib/report.mjs';
+import { run, tail } from '../lib/child.mjs';
+import { BUILD_TOOLS_ADVICE, missingBuildTool, nodeHeaders } from '../lib/node_gyp.mjs';
+import { reporter, reportFailure, SetupError, seconds } from '../lib/report.mjs';
+import { root } from '../lib/root.mjs';
+import { compareKernelBits, loadUnderEmulator } from './cross_test.mjs';
+import { CROSS_BUILDS, crossAdvice, crossEnvironment, HOST } from './prebuild_targets.mjs';
 
 const require = createRequire(import.meta.url);
 const WORK = path.join(root, 'build-prebuild');

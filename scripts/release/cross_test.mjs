@@ -1,9 +1,9 @@
 // What can be tested of a cross build on the machine that made it: programs of the target under an emulator.
 import fs from 'node:fs';
 import path from 'node:path';
-import { root } from './build_steps.mjs';
-import { run, tail } from './child.mjs';
-import { SetupError } from './report.mjs';
+import { run, tail } from '../lib/child.mjs';
+import { SetupError } from '../lib/report.mjs';
+import { root } from '../lib/root.mjs';
 
 /** The output of a command that must succeed. */
 async function command(program, args) {

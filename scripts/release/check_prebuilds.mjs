@@ -9,10 +9,10 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
-import { root } from './lib/build_steps.mjs';
-import { readElf } from './lib/elf.mjs';
-import { BASELINES, problemsOf } from './lib/prebuild_rules.mjs';
-import { reporter, reportFailure, SetupError } from './lib/report.mjs';
+import { reporter, reportFailure, SetupError } from '../lib/report.mjs';
+import { root } from '../lib/root.mjs';
+import { readElf } from './elf.mjs';
+import { BASELINES, problemsOf } from './prebuild_rules.mjs';
 
 /** Prebuilt files below a folder: [{target, file}]. */
 function findPrebuilds(folder) {

@@ -2,16 +2,15 @@
 // else it says that the reference implementation will be used. CUDA kernels are compiled where there are nvcc and an
 // NVIDIA driver, or where TFJS_FTP_CUDA=ON asks for them. An installation fails for one reason alone: a TFJS_FTP_CUDA
 // that means nothing.
-import { fileURLToPath } from 'node:url';
-import { tail } from './lib/child.mjs';
-import { examineAddon } from './lib/examine_addon.mjs';
-import { BUILD_TOOLS_ADVICE, missingBuildTool, nodeGypRebuild } from './lib/node_gyp.mjs';
-import { chooseCuda, cudaSetting } from './lib/nvcc.mjs';
-import { reporter, reportFailure, SetupError, seconds } from './lib/report.mjs';
-import { elapsedLines, openTerminal } from './lib/terminal.mjs';
+import { tail } from '../lib/child.mjs';
+import { BUILD_TOOLS_ADVICE, missingBuildTool, nodeGypRebuild } from '../lib/node_gyp.mjs';
+import { reporter, reportFailure, SetupError, seconds } from '../lib/report.mjs';
+import { root } from '../lib/root.mjs';
+import { examineAddon } from './examine_addon.mjs';
+import { chooseCuda, cudaSetting } from './nvcc.mjs';
+import { elapsedLines, openTerminal } from './terminal.mjs';
 
 const PREFIX = 'tfjs-ftp';
-const root = fileURLToPath(new URL('..', import.meta.url));
 const terminal = openTerminal(process.env);
 const print = reporter(PREFIX);
 const platform = `${process.platform}-${process.arch}`;
