@@ -38,7 +38,7 @@ const timed = z.object({
   repeats: positive,
   secondsPerStep: summary,
   samples,
-  /** Counted in bytes.ts; null for what is no single pass over memory. */
+  /** Counted in counts.ts; null for what is no single pass over memory. */
   bytesPerParameter: z.number().nullable(),
   gigabytesPerSecond: z.number().nullable(),
   /** Time over that of other contenders of the run, computed by round. */

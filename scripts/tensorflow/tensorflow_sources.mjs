@@ -80,7 +80,7 @@ export async function runInstallScript(stage, { gpu, packageDirectory, say }) {
 
 /** Downloads the TensorFlow wheel with pip, as pip is configured on this machine; returns its path. */
 export async function downloadWheel(stage, { gpu, python, say }) {
-  // The CPU wheel of Linux on ARM is published under the plain name only.
+  // The CPU wheel of Linux on ARM is published under the name without a suffix only.
   const name = gpu || process.arch === 'arm64' ? 'tensorflow' : 'tensorflow-cpu';
   const pip = ['-m', 'pip'];
   const { code: pipMissing } = await run(python, [...pip, '--version'], { timeout: 60_000 });

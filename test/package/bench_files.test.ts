@@ -3,7 +3,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { casesAbove, compareReports } from '../../bench/compare.js';
-import { FORMULA_FLOPS, flopsPerParameter } from '../../bench/flops.js';
+import { FORMULA_FLOPS, flopsPerParameter } from '../../bench/counts.js';
 import { type ReportFile, readReport } from '../../bench/report_file.js';
 import { drawRoofline } from '../../bench/roofline.js';
 import { peakFloat32, rooflinePanels, theoreticalBandwidth } from '../../bench/roofs.js';

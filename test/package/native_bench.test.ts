@@ -2,8 +2,7 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import { beforeAll, describe, expect, test } from 'vitest';
-import { bytesPerParameter } from '../../bench/bytes.js';
-import { flopsPerParameter } from '../../bench/flops.js';
+import { bytesPerParameter, flopsPerParameter } from '../../bench/counts.js';
 import { readReport } from '../../bench/report_file.js';
 import type { CudaReport } from '../../bench/schema.js';
 import { nativeInfo } from '../../src/native_api.js';

@@ -8,7 +8,7 @@ import { root, runNode, temporaryFolder } from './support.js';
 function freshClone(): string {
   const folder = temporaryFolder();
   const scripts = ['scripts', 'package.json', 'compat.cjs', 'load_addon.cjs'];
-  for (const entry of [...scripts, 'src', 'demo', 'bench']) {
+  for (const entry of [...scripts, 'src', 'demo', 'bench', 'tools']) {
     fs.cpSync(path.join(root, entry), path.join(folder, entry), { recursive: true });
   }
   fs.symlinkSync(path.join(root, 'node_modules'), path.join(folder, 'node_modules'));

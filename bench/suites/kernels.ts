@@ -3,14 +3,15 @@
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
-import { bytesPerParameter } from './bytes.js';
-import { listNamed, parametersOf, rowsOf, sizeOf, type VariableList } from './lists/index.js';
-import { availableBytes } from './memory_budget.js';
-import { execute, optionList } from './native.js';
-import type { KernelRun } from './schema.js';
-import { Unavailable } from './specs.js';
-import { ratioByRound } from './statistics.js';
-import { summarizeRun } from './timed.js';
+import { table } from '../../tools/table.js';
+import { bytesPerParameter } from '../counts.js';
+import { fixed, millions, milliseconds, ratioText } from '../format.js';
+import { listNamed, parametersOf, rowsOf, sizeOf, type VariableList } from '../lists.js';
+import { summarizeRun } from '../measure.js';
+import { availableBytes, buildNativeBench, gigabytes, inFolder, runNative } from '../native.js';
+import type { KernelRun } from '../schema.js';
+import { ratioByRound } from '../statistics.js';
+import { MIN_SAMPLE_SECONDS, QUICK_ROUNDS, QUICK_SAMPLE_SECONDS, type Suite, Unavailable } from '../suite.js';
 
 /** By the name that kernel_bench prints. */
 const CONTENDERS: Record<string, { label: string; bytes: number }> = {
@@ -26,14 +27,14 @@ const CONTENDERS: Record<string, { label: string; bytes: number }> = {
     label: 'FTP-SGD momentum, columns',
     bytes: bytesPerParameter('ftp-sgd-momentum'),
   },
-  adamw: { label: 'plain fused AdamW', bytes: bytesPerParameter('adamw') },
+  adamw: { label: 'unprojected AdamW', bytes: bytesPerParameter('adamw') },
 };
 const BASELINES = ['adamw', 'ftp-adamw-rows', 'ftp-sgd-momentum-rows'];
 
 /** Words a parameter: shared weights, gradients, outputs, and the state of five contenders. */
 const WORDS = 3 + 4 + 4 + 3 + 3 + 2;
 
-export interface KernelSpec {
+interface KernelSpec {
   list: string;
   rounds: number;
   minSampleSeconds: number;
@@ -50,7 +51,7 @@ interface KernelOutput {
 }
 
 /** One, two (what the targets speak of) and all threads, as far as there are cores. */
-export function threadCounts(cores = os.availableParallelism()): number[] {
+function threadCounts(cores = os.availableParallelism()): number[] {
   return [...new Set([1, Math.min(2, cores), cores])];
 }
 
@@ -65,29 +66,24 @@ function listText(list: VariableList): string {
 }
 
 /** One process for the list; one run for each number of threads. */
-export async function runKernels(program: string, spec: KernelSpec): Promise<KernelRun[]> {
+async function measure(spec: KernelSpec, program: string): Promise<KernelRun[]> {
   const list = listNamed(spec.list);
   const needs = 4 * WORDS * parametersOf(list) + 2 * spec.copyMegabytes * 2 ** 20;
   if (needs > availableBytes()) {
-    throw new Unavailable(
-      `needs ${(needs / 1e9).toFixed(1)} GB, ${(availableBytes() / 1e9).toFixed(1)} GB are free`,
-    );
+    throw new Unavailable(`needs ${gigabytes(needs)}, ${gigabytes(availableBytes())} are free`);
   }
-  const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'tfjs-ftp-bench-'));
-  try {
-    const file = path.join(folder, 'variables.txt');
-    fs.writeFileSync(file, listText(list));
-    const args = {
-      variables: file,
+  const output = await inFolder((folder) => {
+    const variables = path.join(folder, 'variables.txt');
+    fs.writeFileSync(variables, listText(list));
+    return runNative(program, {
+      variables,
       rounds: spec.rounds,
       threads: threadCounts().join(','),
       'copy-megabytes': spec.copyMegabytes,
       'min-sample-ms': 1000 * spec.minSampleSeconds,
-    };
-    return summarizeOutput(JSON.parse(await execute(program, optionList(args))) as KernelOutput, list);
-  } finally {
-    fs.rmSync(folder, { recursive: true, force: true });
-  }
+    });
+  });
+  return summarizeOutput(JSON.parse(output) as KernelOutput, list);
 }
 
 function isCopy(name: string): boolean {
@@ -129,3 +125,45 @@ function summarizeOutput({ simd, elements, copyBytes, runs }: KernelOutput, list
     return { list: sizeOf(list), threads, simd, copyBytes, contenders: summarized };
   });
 }
+
+function formatRun({ list, threads, simd, copyBytes, contenders }: KernelRun): string {
+  return [
+    `Kernels alone, ${list.label} (${millions(list.parameters)}), ${threads} thread${threads === 1 ? '' : 's'}, ` +
+      `${simd}; copy of ${copyBytes / 2 ** 20} MiB`,
+    table(
+      ['', 'ms', 'B/par.', 'GB/s', 'of memcpy', 'of stream', 'x AdamW', 'x rows'],
+      contenders.map((contender) => [
+        contender.label,
+        milliseconds(contender.secondsPerStep),
+        fixed(contender.bytesPerParameter, 0),
+        fixed(contender.gigabytesPerSecond, 1),
+        ratioText(contender.shareOfCopy),
+        ratioText(contender.shareOfStreamCopy ?? undefined),
+        ratioText(contender.ratios.adamw),
+        ratioText(
+          contender.name.endsWith('-columns')
+            ? contender.ratios[contender.name.replace('-columns', '-rows')]
+            : undefined,
+        ),
+      ]),
+    ),
+  ].join('\n');
+}
+
+export const kernels: Suite<'kernels', KernelSpec> = {
+  part: 'kernels',
+  build: () => buildNativeBench('kernel_bench'),
+  plan: ({ lists, rounds, quick }) => ({
+    specs: lists
+      .filter((list) => !quick || list !== 'resnet')
+      .map((list) => ({
+        list: quick && list === 'vit' ? 'vit-ti' : list,
+        rounds: rounds ?? (quick ? QUICK_ROUNDS : 31),
+        minSampleSeconds: quick ? QUICK_SAMPLE_SECONDS : MIN_SAMPLE_SECONDS,
+        copyMegabytes: quick ? 32 : 512,
+      })),
+  }),
+  describe: ({ list }) => `kernels: ${listNamed(list).label}`,
+  measure,
+  format: (runs) => runs.map(formatRun).join('\n\n'),
+};

@@ -1,19 +1,25 @@
-/** Suite `train`, in a child process: whole training steps of the demo's model under tfjs-node. */
+/** Suite `train`: whole training steps of the demo's model under tfjs-node, in a process of its own. */
 
 import { fileURLToPath } from 'node:url';
 import * as tf from '@tensorflow/tfjs-core';
-import * as layers from '@tensorflow/tfjs-layers';
+import type { LayersModel } from '@tensorflow/tfjs-layers';
 import { median } from 'simple-statistics';
 import { ftp } from 'tfjs-ftp';
-import { HEAD, prepareTransfer } from '../demo/transfer.js';
-import { startBackend } from './backends.js';
-import { interleave, type Runnable } from './measure.js';
-import type { TrainRun } from './schema.js';
-import type { TrainSpec } from './specs.js';
-import { summarizeRun } from './timed.js';
-import { makeValues } from './values.js';
+import { table } from '../../tools/table.js';
+import { startBackend } from '../backends.js';
+import { runTrial } from '../child.js';
+import { fixed, millions, milliseconds, ratioText } from '../format.js';
+import { interleave, type Runnable, summarizeRun } from '../measure.js';
+import type { TrainRun } from '../schema.js';
+import { makeValues } from '../subject.js';
+import { MIN_SAMPLE_SECONDS, type Suite, type Timing, timing } from '../suite.js';
 
-const MODEL = fileURLToPath(new URL('../../../demo/assets/pretrained/model.json', import.meta.url));
+interface TrainSpec {
+  timing: Timing;
+  batchSize: number;
+}
+
+const MODEL = fileURLToPath(new URL('../../../../demo/assets/pretrained/model.json', import.meta.url));
 const IMAGE_SIZE = 32;
 const CHANNELS = 3;
 const CLASSES = 62;
@@ -25,17 +31,18 @@ type Optimizer = tf.Optimizer | ReturnType<typeof ftp.adamw>;
 const CONTENDERS: ReadonlyArray<{
   name: string;
   label: string;
-  create(model: layers.LayersModel): Optimizer;
+  /** @param head name of the model's new layer */
+  create(model: LayersModel, head: string): Optimizer;
 }> = [
   { name: 'tf-adam', label: 'tf.train.adam', create: () => tf.train.adam(RATE) },
   {
     name: 'ftp-adamw',
     label: 'FTP-AdamW',
-    create: (model) => ftp.adamw(RATE, { model, exclude: [`${HEAD}/`] }),
+    create: (model, head) => ftp.adamw(RATE, { model, exclude: [`${head}/`] }),
   },
   {
     name: 'adamw',
-    label: 'plain fused AdamW',
+    label: 'unprojected AdamW',
     create: (model) => ftp.adamw(RATE, { model, exclude: [/./] }),
   },
 ];
@@ -50,7 +57,7 @@ class Training implements Runnable {
     readonly name: string,
     readonly label: string,
     readonly optimizer: Optimizer,
-    readonly model: layers.LayersModel,
+    readonly model: LayersModel,
     private readonly images: tf.Tensor,
     private readonly labels: tf.Tensor,
   ) {
@@ -74,8 +81,13 @@ class Training implements Runnable {
   }
 }
 
-export async function runTrainTrial(spec: TrainSpec): Promise<TrainRun> {
+export async function trainTrial(spec: TrainSpec): Promise<TrainRun> {
   const { timing, batchSize } = spec;
+  // The demo's code, which takes time to load, is left out of the other suites.
+  const [{ loadLayersModel }, { HEAD, prepareTransfer }] = await Promise.all([
+    import('@tensorflow/tfjs-layers'),
+    import('../../demo/transfer.js'),
+  ]);
   const tensorflow = await startBackend('tensorflow');
   const shape = [batchSize, IMAGE_SIZE, IMAGE_SIZE, CHANNELS];
   const pixels = tf.tensor(makeValues(batchSize * IMAGE_SIZE * IMAGE_SIZE * CHANNELS, 1, 0.5), shape);
@@ -85,9 +97,9 @@ export async function runTrainTrial(spec: TrainSpec): Promise<TrainRun> {
 
   const trainings: Training[] = [];
   for (const { name, label, create } of CONTENDERS) {
-    const transfer = prepareTransfer(await layers.loadLayersModel(`file://${MODEL}`), CLASSES, 1);
+    const transfer = prepareTransfer(await loadLayersModel(`file://${MODEL}`), CLASSES, 1);
     transfer.reset('backbone');
-    trainings.push(new Training(name, label, create(transfer.model), transfer.model, images, labels));
+    trainings.push(new Training(name, label, create(transfer.model, HEAD), transfer.model, images, labels));
   }
   const firstLoss: number[] = [];
   for (const training of trainings) {
@@ -116,6 +128,33 @@ export async function runTrainTrial(spec: TrainSpec): Promise<TrainRun> {
   return { backend: 'tensorflow', tensorflow, parameters, batchSize, contenders };
 }
 
-function trainableParameters(model: layers.LayersModel): number {
+function trainableParameters(model: LayersModel): number {
   return model.trainableWeights.reduce((total, weight) => total + weight.read().size, 0);
 }
+
+function formatRun({ tensorflow, parameters, batchSize, contenders }: TrainRun): string {
+  return [
+    `Training step of the demo's model (${millions(parameters)} trained, batches of ${batchSize}), ` +
+      `TensorFlow ${tensorflow}`,
+    table(
+      ['', 'ms per step', 'x tf adam', 'x AdamW', 'optimizer, % of the step'],
+      contenders.map((contender) => [
+        contender.label,
+        milliseconds(contender.secondsPerStep),
+        ratioText(contender.ratios['tf-adam']),
+        ratioText(contender.ratios.adamw),
+        fixed(100 * contender.optimizerShare, 1),
+      ]),
+    ),
+  ].join('\n');
+}
+
+export const train: Suite<'train', TrainSpec> = {
+  part: 'train',
+  plan: (options) => ({
+    specs: [{ timing: timing(options, 61, 2 * MIN_SAMPLE_SECONDS), batchSize: options.quick ? 8 : 32 }],
+  }),
+  describe: () => 'train',
+  measure: async (spec) => [await runTrial('train', spec)],
+  format: (runs) => runs.map(formatRun).join('\n\n'),
+};

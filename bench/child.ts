@@ -2,7 +2,8 @@
 
 import { fork } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
-import { type TrialMessage, type TrialResults, type TrialSpec, Unavailable } from './specs.js';
+import { Unavailable } from './suite.js';
+import type { TrialMessage, Trials } from './trial.js';
 
 const TRIAL = fileURLToPath(new URL('trial.js', import.meta.url));
 const LIMIT_MINUTES = 30;
@@ -12,9 +13,12 @@ const OUTPUT_CHARACTERS = 2000;
  * @throws Unavailable where this machine lacks what the trial needs; Error where it failed, died or took
  *   longer than half an hour
  */
-export function runTrial<Spec extends TrialSpec>(spec: Spec): Promise<TrialResults[Spec['kind']]> {
+export function runTrial<Kind extends keyof Trials>(
+  kind: Kind,
+  spec: Parameters<Trials[Kind]>[0],
+): Promise<Awaited<ReturnType<Trials[Kind]>>> {
   return new Promise((resolve, reject) => {
-    const child = fork(TRIAL, [JSON.stringify(spec)], {
+    const child = fork(TRIAL, [kind, JSON.stringify(spec)], {
       // Collections between samples must not make V8 throw away compiled code.
       execArgv: ['--expose-gc', '--no-flush-bytecode'],
       env: { TF_CPP_MIN_LOG_LEVEL: '2', ...process.env },
@@ -41,7 +45,7 @@ export function runTrial<Spec extends TrialSpec>(spec: Spec): Promise<TrialResul
       clearTimeout(timer);
       if (late) reject(new Error(`took longer than ${LIMIT_MINUTES} minutes`));
       else if (message === undefined) reject(new Error(`${describeDeath(code, signal)}\n${output}`));
-      else if (message.status === 'done') resolve(message.result as TrialResults[Spec['kind']]);
+      else if (message.status === 'done') resolve(message.result as Awaited<ReturnType<Trials[Kind]>>);
       else
         reject(
           message.status === 'unavailable' ? new Unavailable(message.reason) : new Error(message.reason),

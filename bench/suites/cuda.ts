@@ -1,10 +1,83 @@
-/** Tables of runs on a GPU; files of one machine side by side, PyTorch's beside ours. */
+/**
+ * Suite `cuda`: builds and runs native/bench/cuda_bench, the CUDA step without tfjs and Node. Its tables take files of one
+ * machine side by side, PyTorch's beside ours.
+ */
 
-import { groupBy } from '../tools/group.js';
-import { table } from '../tools/table.js';
-import { fixed, millions, milliseconds, ratioText } from './report.js';
-import type { CudaContender, CudaReport, CudaRun, Summary } from './schema.js';
-import { ratioByRound, ratioOfMedians, summarize } from './statistics.js';
+import path from 'node:path';
+import { cudaInfo } from 'tfjs-ftp/native';
+import { groupBy } from '../../tools/group.js';
+import { table } from '../../tools/table.js';
+import { fixed, millions, milliseconds, ratioText } from '../format.js';
+import { buildNativeBench, inFolder, runNative } from '../native.js';
+import { readCudaReport } from '../report_file.js';
+import type { CudaContender, CudaReport, CudaRun, Summary } from '../schema.js';
+import { ratioByRound, ratioOfMedians, summarize } from '../statistics.js';
+import {
+  type BenchOptions,
+  LIST_CHOICES,
+  QUICK_ROUNDS,
+  QUICK_SAMPLE_SECONDS,
+  type Suite,
+  Unavailable,
+} from '../suite.js';
+
+interface CudaSpec {
+  /** What is measured, for people. */
+  label: string;
+  /** Options of cuda_bench. */
+  options: Record<string, string | number>;
+}
+
+/** A list of cuda_bench; small ones say little on a GPU, so the one that `tiny` stands for there has 10,000 variables. */
+type CudaList = 'vit' | 'resnet' | 'tiny-10k' | 'billion';
+
+/** Of ViT-B/16 everything, of the other lists what the targets speak of; a sweep where no list was asked for. */
+const CUDA_CONTENDERS: Record<CudaList, Record<string, string>> = {
+  vit: {
+    optimizer: 'ftp-adamw,ftp-adamw-amsgrad,ftp-adamw-decay,ftp-sgd-momentum,projection,adamw',
+    check: 'off,on',
+  },
+  resnet: { optimizer: 'ftp-adamw,ftp-sgd-momentum,adamw' },
+  'tiny-10k': { optimizer: 'ftp-adamw,ftp-sgd-momentum,adamw' },
+  billion: { optimizer: 'ftp-adamw,adamw' },
+};
+
+function plan({ lists, rounds, quick }: BenchOptions): { specs: CudaSpec[] } {
+  const common = {
+    rounds: rounds ?? (quick ? QUICK_ROUNDS : 15),
+    ...(quick ? { 'min-sample-ms': 1000 * QUICK_SAMPLE_SECONDS, 'copy-megabytes': 64 } : {}),
+  };
+  const all = lists.length === LIST_CHOICES.length;
+  const named: CudaList[] = lists
+    .filter((list) => !quick || list !== 'resnet')
+    .map((list) => (list === 'tiny' ? 'tiny-10k' : list));
+  if (all && !quick) named.push('billion');
+  const specs: CudaSpec[] = named.map((list) => ({
+    label: `list ${list}`,
+    options: { list, ...CUDA_CONTENDERS[list], ...common },
+  }));
+  if (all) {
+    const elements = quick ? '1048576' : '1048576,16777216,268435456';
+    specs.push({ label: 'sweep', options: { elements, ...common } });
+  }
+  return { specs };
+}
+
+/** @throws Unavailable without a GPU, nvcc, cmake or the sources */
+async function build(): Promise<string> {
+  const { available, reason } = cudaInfo();
+  if (!available) throw new Unavailable(`no GPU that the kernels run on: ${reason}`);
+  return buildNativeBench('cuda_bench');
+}
+
+/** One process. */
+function measure({ options }: CudaSpec, program: string): Promise<CudaReport> {
+  return inFolder(async (folder) => {
+    const json = path.join(folder, 'cuda.json');
+    await runNative(program, { ...options, json });
+    return readCudaReport(json);
+  });
+}
 
 /** Whose times the others' are divided by, where it ran: name of the contender and head of the column. */
 const BASELINES = [
@@ -55,7 +128,7 @@ export function shareOfCopy({ contender, run }: Entry): Summary | null {
   );
 }
 
-function row(entry: Entry, baselines: readonly Entry[]): string[] {
+function cellsOf(entry: Entry, baselines: readonly Entry[]): string[] {
   const { contender } = entry;
   const seconds = summarize(contender.samples);
   const { bytes, hostSamples } = contender;
@@ -78,7 +151,7 @@ function formatWorkload({ workload, entries }: Workload): string {
   });
   const rows = entries.map((entry) =>
     // A copy moves another number of bytes than a step: their times do not compare.
-    row(entry, entry.contender.optimizer === 'copy' ? [] : baselines.map((baseline) => baseline.entry)),
+    cellsOf(entry, entry.contender.optimizer === 'copy' ? [] : baselines.map((baseline) => baseline.entry)),
   );
   const head = ['', 'launches', 'ms', 'host us', 'B/par.', 'GB/s', 'of copy'];
   return [
@@ -111,8 +184,13 @@ function describeReport({
   );
 }
 
-/** Reports of one machine. */
-export function formatCuda(reports: readonly CudaReport[]): string {
-  const heads = new Set(reports.map(describeReport));
-  return [...heads, ...cudaWorkloads(reports).map(formatWorkload)].join('\n');
-}
+export const cuda: Suite<'cuda', CudaSpec> = {
+  part: 'cuda',
+  build,
+  plan,
+  describe: ({ label }) => `cuda: ${label}`,
+  measure: async (spec, program) => [await measure(spec, program)],
+  /** Of reports of one machine. */
+  format: (reports) =>
+    [...new Set(reports.map(describeReport)), ...cudaWorkloads(reports).map(formatWorkload)].join('\n'),
+};
