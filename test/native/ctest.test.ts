@@ -32,7 +32,9 @@ function whyNot({ properties = [] }: NativeTest): string | null {
   const property = (name: string) => properties.find((one) => one.name === name)?.value;
   if (property('DISABLED') === true) return 'built without nvcc';
   const labels = property('LABELS');
-  return Array.isArray(labels) && labels.includes('gpu') ? 'needs a GPU: scripts/check/verify_on_gpu.sh' : null;
+  return Array.isArray(labels) && labels.includes('gpu')
+    ? 'needs a GPU: scripts/check/verify_on_gpu.sh'
+    : null;
 }
 
 const tests = listTests();
