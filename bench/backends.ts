@@ -1,7 +1,9 @@
 /** Starts a tfjs backend in a child process. */
 
 import * as tf from '@tensorflow/tfjs-core';
-import { type BackendName, Unavailable } from './specs.js';
+import { Unavailable } from './suite.js';
+
+export type BackendName = 'tensorflow' | 'wasm' | 'cpu';
 
 /** The wasm backend's memory ends at 4 GB; some of it is always lost between blocks. */
 export const WASM_BYTES = 3.7e9;

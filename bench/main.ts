@@ -1,15 +1,11 @@
 /** `npm run bench`: the command line. bench/README.md says how to read what it prints. */
 
 import fs from 'node:fs';
-import { createRequire } from 'node:module';
 import path from 'node:path';
 import { Command, InvalidArgumentError, Option } from 'commander';
 import { count, number } from '../tools/cli_values.js';
 
 const TARGETS = "also hold the numbers against the project's targets";
-
-/** Development dependencies, which installing the package leaves out. */
-const NEEDED = ['simple-statistics', 'cli-table3', 'zod', 'vega', 'vega-lite'];
 
 interface RunOptions {
   suite: 'all' | 'step' | 'kernels' | 'train' | 'cuda';
@@ -37,24 +33,9 @@ function writableFile(text: string): string {
   return file;
 }
 
-function checkPackages(command: Command): void {
-  const require = createRequire(import.meta.url);
-  const missing = NEEDED.filter((name) => {
-    try {
-      require.resolve(name);
-      return false;
-    } catch {
-      return true;
-    }
-  });
-  if (missing.length > 0) {
-    command.error(`error: the benchmark needs: npm install --no-save --ignore-scripts ${missing.join(' ')}`);
-  }
-}
-
 async function run({ suite, list, rounds, json, quick, targets }: RunOptions): Promise<void> {
-  const { runBench } = await import('./bench.js');
-  const { LIST_CHOICES, SUITES } = await import('./plan.js');
+  const { runBench } = await import('./run.js');
+  const { LIST_CHOICES, SUITES } = await import('./suite.js');
   const report = await runBench({
     suites: suite === 'all' ? SUITES : [suite],
     lists: list === undefined ? LIST_CHOICES : [list],
@@ -69,8 +50,7 @@ async function run({ suite, list, rounds, json, quick, targets }: RunOptions): P
 
 async function compare(a: string, b: string, { failAbove, ...options }: CompareOptions): Promise<void> {
   const { readReport } = await import('./report_file.js');
-  const { casesAbove, compareReports } = await import('./compare.js');
-  const { formatComparison } = await import('./compare_table.js');
+  const { casesAbove, compareReports, formatComparison } = await import('./compare.js');
   const comparison = compareReports(readReport(a), readReport(b), options);
   console.log(formatComparison(comparison, options));
   if (failAbove === undefined) return;
@@ -112,7 +92,7 @@ function withMessage<Args extends unknown[]>(action: (...args: Args) => Promise<
 function runCommand(): Command {
   return new Command('run')
     .description(
-      "Times the fused FTP step against tfjs's own optimizers and against memcpy, all contenders in turns. Absolute " +
+      "Times the native FTP step against tfjs's own optimizers and against memcpy, all contenders in turns. Absolute " +
         'times are of this machine; ratios are what the targets speak of.',
     )
     .addOption(
@@ -134,7 +114,6 @@ function main(): Promise<Command> {
   const program = new Command('npm run bench --')
     .description('Benchmarks. Without a command: run.')
     .addHelpText('after', () => `\nrun:\n${measure.helpInformation()}`);
-  program.hook('preAction', (_, command) => checkPackages(command));
   program.addCommand(measure, { isDefault: true });
   program
     .command('compare')

@@ -1,6 +1,8 @@
-/** Times contenders in turns, so that noise of a shared machine hits all of them alike. */
+/** Times contenders in turns, so that noise of a shared machine hits all of them alike; from samples to what the report holds. */
 
 import { setImmediate as nextTurn } from 'node:timers/promises';
+import type { Timed } from './schema.js';
+import { ratioByRound, summarize } from './statistics.js';
 
 /** Something that can be timed again and again. */
 export interface Runnable {
@@ -28,7 +30,7 @@ export interface Samples {
 }
 
 /** Frees what earlier contenders left behind before the next one is timed; needs node --expose-gc. */
-function collectGarbage(): void {
+export function collectGarbage(): void {
   const { gc } = globalThis as { gc?: () => void };
   if (gc === undefined) throw new Error('the benchmark must run under node --expose-gc');
   gc();
@@ -74,4 +76,36 @@ export async function interleave(
     await nextTurn(); // lets finalizers of collected tensors run between rounds
   }
   return results;
+}
+
+interface TimedContender extends Samples {
+  name: string;
+  label: string;
+  implementation: string | null;
+  bytesPerParameter: number | null;
+}
+
+/**
+ * @param parameters that bytes are counted for
+ * @param baselines names of contenders; those that did not run are left out
+ */
+export function summarizeRun(
+  contenders: readonly TimedContender[],
+  parameters: number,
+  baselines: readonly string[],
+): Timed[] {
+  return contenders.map(({ seconds, bytesPerParameter: bytes, ...contender }) => {
+    const secondsPerStep = summarize(seconds);
+    const ratios = contenders
+      .filter(({ name }) => baselines.includes(name) && name !== contender.name)
+      .map((baseline) => [baseline.name, ratioByRound(seconds, baseline.seconds)] as const);
+    return {
+      ...contender,
+      secondsPerStep,
+      samples: seconds,
+      bytesPerParameter: bytes,
+      gigabytesPerSecond: bytes === null ? null : (bytes * parameters) / secondsPerStep.median / 1e9,
+      ratios: Object.fromEntries(ratios),
+    };
+  });
 }

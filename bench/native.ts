@@ -1,11 +1,13 @@
-/** Builds and runs the programs of native/bench/. */
+/** Builds and runs the programs of native/bench/, and says what this machine has for them. */
 
 import { spawn } from 'node:child_process';
+import fs from 'node:fs';
+import os from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { Unavailable } from './specs.js';
+import { Unavailable } from './suite.js';
 
-const BUILD_SCRIPT = fileURLToPath(new URL('../../../scripts/build_native_bench.mjs', import.meta.url));
+const BUILD_SCRIPT = fileURLToPath(new URL('../../../scripts/build/build_native_bench.mjs', import.meta.url));
 
 /** With this code a program says that this machine lacks what it measures, and on stderr what that is. */
 const EXIT_UNAVAILABLE = 77;
@@ -16,7 +18,7 @@ const EXIT_UNAVAILABLE = 77;
  * @returns what it printed on stdout
  * @throws Unavailable where it ends with code 77; Error, with what it printed on stderr, where it fails
  */
-export function execute(command: string, args: readonly string[]): Promise<string> {
+function execute(command: string, args: readonly string[]): Promise<string> {
   return new Promise((resolve, reject) => {
     const child = spawn(command, args, { stdio: ['ignore', 'pipe', 'pipe'] });
     let stdout = '';
@@ -37,9 +39,22 @@ export function execute(command: string, args: readonly string[]): Promise<strin
   });
 }
 
-/** `--name value` for every option. */
-export function optionList(options: Record<string, string | number>): string[] {
-  return Object.entries(options).flatMap(([name, value]) => [`--${name}`, String(value)]);
+/** Runs a program with `--name value` for every option; returns what it printed on stdout. @throws as execute */
+export function runNative(program: string, options: Record<string, string | number>): Promise<string> {
+  return execute(
+    program,
+    Object.entries(options).flatMap(([name, value]) => [`--${name}`, String(value)]),
+  );
+}
+
+/** Calls `use` with a new folder, which is removed when its promise is settled. */
+export async function inFolder<T>(use: (folder: string) => Promise<T>): Promise<T> {
+  const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'tfjs-ftp-bench-'));
+  try {
+    return await use(folder);
+  } finally {
+    fs.rmSync(folder, { recursive: true, force: true });
+  }
 }
 
 /**
@@ -53,4 +68,19 @@ export async function buildNativeBench(program: 'kernel_bench' | 'cuda_bench'): 
   } catch (error) {
     throw new Unavailable((error as Error).message);
   }
+}
+
+/** Bytes that can be allocated without pushing anything out. */
+export function availableBytes(): number {
+  try {
+    const [, kilobytes] = /^MemAvailable:\s+(\d+) kB/m.exec(fs.readFileSync('/proc/meminfo', 'utf8')) ?? [];
+    if (kilobytes !== undefined) return 1024 * Number(kilobytes);
+  } catch {
+    // Not Linux.
+  }
+  return os.freemem();
+}
+
+export function gigabytes(bytes: number): string {
+  return `${(bytes / 1e9).toFixed(1)} GB`;
 }

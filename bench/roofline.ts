@@ -133,14 +133,14 @@ function bandwidthChart(panel: RooflinePanel, { color, shape }: ReturnType<typeo
   const roofs = panel.roofs.filter(({ kind }) => kind === 'memory');
   const best = Math.max(...panel.points.map(({ gigabytesBest }) => gigabytesBest));
   const domain = [0, 1.05 * Math.max(best, ...roofs.map(({ value }) => value))];
-  const reference = roofs.find(({ measured }) => measured);
+  const measuredRoof = roofs.find(({ measured }) => measured);
   const values = [...panel.points]
     .sort((a, b) => b.gigabytes - a.gigabytes)
     .map((point) => {
       const share =
-        reference === undefined
+        measuredRoof === undefined
           ? ''
-          : `, ${(point.gigabytes / reference.value).toFixed(2)} of ${reference.label}`;
+          : `, ${(point.gigabytes / measuredRoof.value).toFixed(2)} of ${measuredRoof.label}`;
       return { ...point, row: `${point.label}: ${rounded(point.gigabytes)} GB/s${share}` };
     });
   const x = (field: string) => ({
@@ -190,7 +190,7 @@ export function drawRoofline(panels: readonly RooflinePanel[], source: string): 
   return drawSvg({
     config: { legend: { layout: { top: { direction: 'horizontal', margin: 30 } } } },
     title: {
-      text: 'Roofline of the fused step',
+      text: 'Roofline of the native step',
       subtitle: [source, BYTES_NOTE],
       anchor: 'start',
     },

@@ -1,8 +1,7 @@
 /** What a roofline chart shows, in numbers: points of contenders, roofs of the machine. One panel a run. */
 
 import { median } from 'simple-statistics';
-import { bytesPerParameter } from './bytes.js';
-import { flopsPerParameter } from './flops.js';
+import { bytesPerParameter, flopsPerParameter } from './counts.js';
 import type { ReportFile } from './report_file.js';
 import type { BenchReport, CudaDevice, CudaReport, CudaRun, KernelRun } from './schema.js';
 
@@ -86,7 +85,7 @@ function present<T>(value: T | null): value is T {
   return value !== null;
 }
 
-/** The optimizer by its names in bytes.ts and flops.ts, from the name that kernel_bench prints. */
+/** The optimizer by its names in counts.ts, from the name that kernel_bench prints. */
 function kernelOptimizer(name: string): { optimizer: string; layout: string | null } {
   const [, optimizer, layout] = /^(.*?)(?:-(rows|columns))?$/.exec(name) ?? [];
   return { optimizer: optimizer as string, layout: layout ?? null };

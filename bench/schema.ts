@@ -1,6 +1,6 @@
 /**
  * What the JSON files of the benchmark hold: `BenchReport`, written by `npm run bench -- --json FILE`, and `CudaReport`,
- * written by `cuda_bench --json FILE` and scripts/bench_torch.py. The types are derived from the schemas that files are
+ * written by `cuda_bench --json FILE` and bench/bench_torch.py. The types are derived from the schemas that files are
  * checked with. Times are seconds, sizes bytes, ratios dimensionless. Fields may be added; what came later has a default,
  * so that older files can be read.
  */
@@ -38,7 +38,7 @@ const timed = z.object({
   repeats: positive,
   secondsPerStep: summary,
   samples,
-  /** Counted in bytes.ts; null for what is no single pass over memory. */
+  /** Counted in counts.ts; null for what is no single pass over memory. */
   bytesPerParameter: z.number().nullable(),
   gigabytesPerSecond: z.number().nullable(),
   /** Time over that of other contenders of the run, computed by round. */
@@ -99,7 +99,7 @@ export type TrainRun = z.infer<typeof trainRun>;
 /** One contender of a run on a GPU, as it was measured: summaries are computed by who reads it. */
 const cudaContender = z.object({
   name: text,
-  /** `copy`, one of cuda_bench's --optimizer, or what scripts/bench_torch.py times. */
+  /** `copy`, one of cuda_bench's --optimizer, or what bench/bench_torch.py times. */
   optimizer: text,
   layout: z.enum(['rows', 'columns']).nullable(),
   /** Launches of the step itself; null for what is not ours. */

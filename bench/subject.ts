@@ -1,11 +1,38 @@
 /** An optimizer at work on its own copy of a variable list, with gradients that are ready. */
 
 import * as tf from '@tensorflow/tfjs-core';
-import type { StepContender } from './contenders.js';
-import { elementsOf, type VariableList } from './lists/index.js';
+import type { FtpOptimizer } from 'tfjs-ftp';
+import { elementsOf, type VariableList } from './lists.js';
 import type { Runnable } from './measure.js';
-import { Unavailable } from './specs.js';
-import { makeValues } from './values.js';
+import { Unavailable } from './suite.js';
+
+/** A prime, so that tiles of one variable and of the next do not line up. */
+const PATTERN_LENGTH = 1_048_583;
+let pattern: Float32Array | undefined;
+
+/** Uniform in (-1, 1), never 0. */
+function makePattern(): Float32Array {
+  const values = new Float32Array(PATTERN_LENGTH);
+  let state = 1;
+  for (let i = 0; i < PATTERN_LENGTH; ++i) {
+    state = (Math.imul(state, 1664525) + 1013904223) | 0; // Numerical Recipes' generator
+    values[i] = (state | 128) / 2 ** 31;
+  }
+  return values;
+}
+
+/** Values in (-scale, scale); the same for the same arguments. */
+export function makeValues(length: number, seed: number, scale: number): Float32Array {
+  pattern ??= makePattern();
+  const values = new Float32Array(length);
+  let start = (seed * 7919) % PATTERN_LENGTH;
+  for (let done = 0; done < length; start = 0) {
+    const tile = pattern.subarray(start, start + Math.min(length - done, PATTERN_LENGTH - start));
+    for (let i = 0; i < tile.length; ++i) values[done + i] = scale * (tile[i] as number);
+    done += tile.length;
+  }
+  return values;
+}
 
 const WEIGHT_SCALE = 0.1;
 const GRADIENT_SCALE = 0.01;
@@ -23,15 +50,22 @@ function initialWeights(list: VariableList, i: number): Float32Array {
   return makeValues(elementsOf(shape), 2 * i, WEIGHT_SCALE);
 }
 
-export class Subject implements Runnable {
+/** What Subject asks of a contender. */
+interface Contender {
+  name: string;
+  label: string;
+  create(): tf.Optimizer | FtpOptimizer;
+}
+
+export class Subject<C extends Contender = Contender> implements Runnable {
   readonly name: string;
   readonly variables: tf.Variable[];
-  private readonly optimizer: ReturnType<StepContender['create']>;
+  private readonly optimizer: tf.Optimizer | FtpOptimizer;
   private readonly gradients: tf.NamedTensorMap;
   private readonly smallest: tf.Variable;
 
   constructor(
-    readonly contender: StepContender,
+    readonly contender: C,
     private readonly list: VariableList,
     gradients: readonly tf.Tensor[],
   ) {

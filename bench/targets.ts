@@ -1,8 +1,8 @@
 /** The project's targets, each held against the run that it speaks of. */
 
 import { median } from 'simple-statistics';
-import { cudaRatio, cudaWorkloads, shareOfCopy } from './cuda_tables.js';
 import type { BenchReport, CudaReport, StepRun, Summary, Target, Timed } from './schema.js';
+import { cudaRatio, cudaWorkloads, shareOfCopy } from './suites/cuda.js';
 
 /** Of the kernels' threads; the targets are for two cores. */
 const TARGET_THREADS = 2;
@@ -92,7 +92,7 @@ export function judgeTargets(runs: Runs, judge: boolean): Target[] {
     const contender = kernels?.contenders.find((candidate) => candidate.name === name);
     const where = `kernel, ViT-B/16, ${TARGET_THREADS} threads, ${layout}`;
     add(`${where}: share of memcpy's bandwidth`, 0.75, contender?.shareOfCopy ?? null, true);
-    add(`${where}: FTP-AdamW over plain fused AdamW`, 1.45, ratio(kernels?.contenders, name, 'adamw'));
+    add(`${where}: FTP-AdamW over unprojected AdamW`, 1.45, ratio(kernels?.contenders, name, 'adamw'));
   }
   add(
     `kernel, ViT-B/16, ${TARGET_THREADS} threads: columns-strided over rows-contiguous`,

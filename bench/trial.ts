@@ -1,21 +1,26 @@
-/** A child process of the benchmark: measures what its argument says, sends one message, ends. */
+/** A child process of the benchmark: measures what its arguments say, sends one message, ends. */
 
 import 'tfjs-ftp/compat';
-import { runMemoryTrial } from './memory_trial.js';
-import { type TrialMessage, type TrialSpec, Unavailable } from './specs.js';
-import { runStepTrial } from './step_trial.js';
+import { Unavailable } from './suite.js';
 
-async function run(spec: TrialSpec) {
-  if (spec.kind === 'step') return runStepTrial(spec);
-  if (spec.kind === 'memory') return runMemoryTrial(spec);
-  // Loads tfjs-layers and the demo's code, which the other kinds do without.
-  const { runTrainTrial } = await import('./train_trial.js');
-  return runTrainTrial(spec);
-}
+/** By kind. Each loads what it needs and no more. */
+const TRIALS = {
+  step: async () => (await import('./suites/step.js')).stepTrial,
+  memory: async () => (await import('./suites/memory.js')).memoryTrial,
+  train: async () => (await import('./suites/train.js')).trainTrial,
+};
 
-async function measure(): Promise<TrialMessage> {
+export type Trials = { [Kind in keyof typeof TRIALS]: Awaited<ReturnType<(typeof TRIALS)[Kind]>> };
+
+/** What the child sends, once. `unavailable`: this machine lacks something, such as TensorFlow. */
+export type TrialMessage =
+  | { status: 'done'; result: unknown }
+  | { status: 'unavailable' | 'failed'; reason: string };
+
+async function measure(kind: keyof Trials, spec: string): Promise<TrialMessage> {
   try {
-    return { status: 'done', result: await run(JSON.parse(process.argv[2] as string) as TrialSpec) };
+    const trial = (await TRIALS[kind]()) as (parsed: unknown) => Promise<unknown>;
+    return { status: 'done', result: await trial(JSON.parse(spec)) };
   } catch (error) {
     if (error instanceof Unavailable) return { status: 'unavailable', reason: error.message };
     return {
@@ -25,6 +30,7 @@ async function measure(): Promise<TrialMessage> {
   }
 }
 
-const message = await measure();
+const [kind, spec] = process.argv.slice(2) as [keyof Trials, string];
+const message = await measure(kind, spec);
 // Once it is sent: tearing down libtensorflow's tensors one by one would take a while.
 process.send?.(message, () => process.exit(0));

@@ -2,7 +2,7 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { setupTensorflow } from '../scripts/setup_tensorflow.mjs';
+import { setupTensorflow } from '../scripts/tensorflow/setup_tensorflow.mjs';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 

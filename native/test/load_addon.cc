@@ -1,7 +1,7 @@
 // Loads a compiled addon as Node would, without a Node: `load_addon FILE`. Its libraries and their
 // symbol versions are resolved and its static initialisers run; Node-API's own functions, which
 // only Node has, are bound when they are called. Used for addons of another architecture under an
-// emulator (scripts/prebuild.mjs).
+// emulator (scripts/release/prebuild.mjs).
 #include <dlfcn.h>
 
 #include <cstdio>

@@ -2,11 +2,9 @@
 import fs from 'node:fs';
 import { createRequire } from 'node:module';
 import path from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { run } from './child.mjs';
 import { SetupError } from './report.mjs';
-
-const ownRoot = fileURLToPath(new URL('../..', import.meta.url));
+import { root as ownRoot } from './root.mjs';
 
 export const BUILD_TOOLS_ADVICE =
   'Install a C++ compiler, make and Python 3 with pip: on Debian or Ubuntu\n' +

@@ -82,7 +82,7 @@ function forwarding(name: string, description: string, action: (args: string[]) 
 }
 
 forwarding('setup-tensorflow', 'make @tensorflow/tfjs-node run (--gpu, --force, --from-wheel FILE)', (args) =>
-  forward('scripts/setup_tensorflow.mjs', args),
+  forward('scripts/tensorflow/setup_tensorflow.mjs', args),
 );
 forwarding('demo', 'in a clone: fine-tune with plain AdamW, with FTP and more, and compare', (args) =>
   runInClone('demo', args),

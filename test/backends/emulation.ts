@@ -10,4 +10,4 @@ export const EMULATED_DEVICE = 'host emulation (tests only)';
 /** Why there is no such addon; null: there is. */
 export const missingEmulation = fs.existsSync(EMULATED_ADDON)
   ? null
-  : 'no addon with an emulated CUDA device: node scripts/setup.mjs --only emulation';
+  : 'no addon with an emulated CUDA device: node scripts/build/setup.mjs --only emulation';

@@ -19,7 +19,7 @@ interface NativeTest {
 /** The tests of the build, or why there are none. */
 function listTests(): NativeTest[] | string {
   if (!fs.existsSync(path.join(BUILD, '.tfjs_ftp_tests'))) {
-    return 'not built: node scripts/setup.mjs --only native-tests';
+    return 'not built: node scripts/build/setup.mjs --only native-tests';
   }
   const { status, stdout, stderr } = spawnSync('ctest', ['--show-only=json-v1'], { cwd: BUILD });
   if (status !== 0) throw new Error(`ctest cannot list the native tests: ${stderr}`);
@@ -32,7 +32,9 @@ function whyNot({ properties = [] }: NativeTest): string | null {
   const property = (name: string) => properties.find((one) => one.name === name)?.value;
   if (property('DISABLED') === true) return 'built without nvcc';
   const labels = property('LABELS');
-  return Array.isArray(labels) && labels.includes('gpu') ? 'needs a GPU: scripts/verify_on_gpu.sh' : null;
+  return Array.isArray(labels) && labels.includes('gpu')
+    ? 'needs a GPU: scripts/check/verify_on_gpu.sh'
+    : null;
 }
 
 const tests = listTests();

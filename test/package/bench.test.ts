@@ -3,14 +3,13 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { bytesPerParameter } from '../../bench/bytes.js';
-import { stepContender } from '../../bench/contenders.js';
-import { LISTS, sizeOf } from '../../bench/lists/index.js';
+import { bytesPerParameter } from '../../bench/counts.js';
+import { LISTS, sizeOf } from '../../bench/lists.js';
 import { interleave } from '../../bench/measure.js';
-import { fitContenders } from '../../bench/memory_budget.js';
 import { readReport } from '../../bench/report_file.js';
 import type { BenchReport, Summary, Timed } from '../../bench/schema.js';
 import { ratioByRound } from '../../bench/statistics.js';
+import { fitContenders, stepContender } from '../../bench/suites/step.js';
 import { judgeTargets } from '../../bench/targets.js';
 import { nativeInfo } from '../../src/native_api.js';
 import { programFolder, root, runNode, temporaryFolder } from './support.js';

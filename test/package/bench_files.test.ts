@@ -3,7 +3,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { casesAbove, compareReports } from '../../bench/compare.js';
-import { FORMULA_FLOPS, flopsPerParameter } from '../../bench/flops.js';
+import { FORMULA_FLOPS, flopsPerParameter } from '../../bench/counts.js';
 import { type ReportFile, readReport } from '../../bench/report_file.js';
 import { drawRoofline } from '../../bench/roofline.js';
 import { peakFloat32, rooflinePanels, theoreticalBandwidth } from '../../bench/roofs.js';
@@ -356,7 +356,7 @@ test('bench_torch.py writes what the schema says, of the lists that cuda_bench h
   const folder = temporaryFolder();
   fs.writeFileSync(path.join(folder, 'torch.py'), STAND_IN_TORCH);
   const json = path.join(folder, 'torch.json');
-  const args = ['scripts/bench_torch.py', '--list', 'vit,resnet,tiny-10k', '--rounds', '2', '--json', json];
+  const args = ['bench/bench_torch.py', '--list', 'vit,resnet,tiny-10k', '--rounds', '2', '--json', json];
   const { code, stderr } = await start('python3', args, { env: { PYTHONPATH: folder } }).outcome;
   expect([code, stderr]).toEqual([0, '']);
   const file = readReport(json);

@@ -1,4 +1,4 @@
-// scripts/check_prebuilds.mjs finds what a prebuild must not have, on small libraries made for the purpose.
+// scripts/release/check_prebuilds.mjs finds what a prebuild must not have, on small libraries made for the purpose.
 import { spawnSync } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
@@ -6,7 +6,7 @@ import { describe, expect, test } from 'vitest';
 import { root, runNode, temporaryFolder } from './support.js';
 
 const check = (folder: string, ...args: string[]) =>
-  runNode([path.join(root, 'scripts', 'check_prebuilds.mjs'), '--dir', folder, ...args]);
+  runNode([path.join(root, 'scripts', 'release', 'check_prebuilds.mjs'), '--dir', folder, ...args]);
 
 /** Where a prebuild for `target` belongs below `folder`. */
 function prebuildFile(folder: string, target: string): string {

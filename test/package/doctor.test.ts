@@ -2,7 +2,7 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { findNvidiaDriver } from '../../scripts/lib/nvidia_driver.mjs';
+import { findNvidiaDriver } from '../../scripts/install/nvidia_driver.mjs';
 import type { DoctorReport } from '../../src/cli/doctor.js';
 import { fakeProject, programFolder, root, runNode, temporaryFolder, writeBinding } from './support.js';
 

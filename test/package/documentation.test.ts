@@ -80,7 +80,7 @@ describe('docs/api', () => {
   const page = read('docs/api/tfjs-ftp.md');
 
   test('is what the docstrings say', async () => {
-    const { code, stderr } = await runNode(['scripts/api_docs.mjs', '--check']);
+    const { code, stderr } = await runNode(['scripts/check/api_docs.mjs', '--check']);
     expect(stderr).toBe('');
     expect(code).toBe(0);
   });

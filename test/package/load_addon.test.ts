@@ -1,9 +1,9 @@
-// load_addon.cjs and scripts/install.mjs, in child processes and temporary copies of the package.
+// load_addon.cjs and scripts/install/install.mjs, in child processes and temporary copies of the package.
 import { spawnSync } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { findNvidiaDriver } from '../../scripts/lib/nvidia_driver.mjs';
+import { findNvidiaDriver } from '../../scripts/install/nvidia_driver.mjs';
 import { programFolder, root, runNode, start, temporaryFolder } from './support.js';
 
 const built = path.join(root, 'build', 'Release', 'tfjs_ftp.node');
@@ -162,7 +162,7 @@ function whyNoTerminal(): string | null {
 
 describe('the install script', () => {
   const install = (folder: string, env: Record<string, string | undefined> = {}) =>
-    runNode(['scripts/install.mjs'], { cwd: folder, env: { TFJS_FTP_ADDON: undefined, ...env } });
+    runNode(['scripts/install/install.mjs'], { cwd: folder, env: { TFJS_FTP_ADDON: undefined, ...env } });
 
   test('without a compiler it says what will be used instead, and succeeds', async () => {
     const folder = packageCopy();
@@ -323,7 +323,7 @@ describe('the install script', () => {
       };
       /** What stands on the terminal after a run whose output goes into a file, as under npm. */
       const run = async (more: Record<string, string | undefined>) => {
-        const command = `'${process.execPath}' scripts/install.mjs >hidden 2>&1`;
+        const command = `'${process.execPath}' scripts/install/install.mjs >hidden 2>&1`;
         const { stdout } = await start('script', ['-qec', command, '/dev/null'], {
           cwd: folder,
           env: { ...env, ...more },

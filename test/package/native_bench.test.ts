@@ -2,8 +2,7 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import { beforeAll, describe, expect, test } from 'vitest';
-import { bytesPerParameter } from '../../bench/bytes.js';
-import { flopsPerParameter } from '../../bench/flops.js';
+import { bytesPerParameter, flopsPerParameter } from '../../bench/counts.js';
 import { readReport } from '../../bench/report_file.js';
 import type { CudaReport } from '../../bench/schema.js';
 import { nativeInfo } from '../../src/native_api.js';
@@ -16,7 +15,7 @@ const BUILD_TIMEOUT = 600_000;
 
 /** Path of a program, built as `npm run bench` builds it. */
 async function build(program: string): Promise<string> {
-  const { code, stdout, stderr } = await runNode(['scripts/build_native_bench.mjs', program]);
+  const { code, stdout, stderr } = await runNode(['scripts/build/build_native_bench.mjs', program]);
   if (code !== 0) throw new Error(`${stdout}${stderr}`);
   return stdout.trimEnd().split('\n').at(-1) as string;
 }

@@ -1,10 +1,10 @@
-// scripts/gyp_cuda.mjs, which gyp's build asks for CUDA, with stand-ins for nvcc.
+// scripts/install/gyp_cuda.mjs, which gyp's build asks for CUDA, with stand-ins for nvcc.
 import fs from 'node:fs';
 import path from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { programFolder, root, runNode, temporaryFolder } from './support.js';
 
-const script = path.join(root, 'scripts', 'gyp_cuda.mjs');
+const script = path.join(root, 'scripts', 'install', 'gyp_cuda.mjs');
 
 /** An nvcc of some version that writes its arguments into a file. */
 function fakeNvcc(version: string): { nvcc: string; log: string } {

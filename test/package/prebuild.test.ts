@@ -1,11 +1,13 @@
-// scripts/prebuild.mjs says what it cannot build and why; what it builds is tested in tarball.test.ts and prebuild_arm64.test.ts.
+// scripts/release/prebuild.mjs says what it cannot build and why; what it builds is tested in tarball.test.ts and prebuild_arm64.test.ts.
 import path from 'node:path';
 import { expect, test } from 'vitest';
 import { programFolder, root, runNode, temporaryFolder } from './support.js';
 import { HOST } from './tarball.js';
 
 const prebuild = (args: string[], env: Record<string, string | undefined> = {}) =>
-  runNode([path.join(root, 'scripts', 'prebuild.mjs'), '--out', temporaryFolder(), ...args], { env });
+  runNode([path.join(root, 'scripts', 'release', 'prebuild.mjs'), '--out', temporaryFolder(), ...args], {
+    env,
+  });
 
 test('a target that has no tools here is refused', async () => {
   const { code, stderr } = await prebuild(['--target', 'plan9-mips']);

@@ -39,7 +39,7 @@ describe.skipIf(missing !== '')(
 
     test('is an AArch64 file that needs and shows no more than it may', async () => {
       const { code, stdout, stderr } = await runNode([
-        'scripts/check_prebuilds.mjs',
+        'scripts/release/check_prebuilds.mjs',
         '--dir',
         work,
         '--baseline',

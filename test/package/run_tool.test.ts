@@ -8,7 +8,7 @@ import { root, runNode, temporaryFolder } from './support.js';
 function freshClone(): string {
   const folder = temporaryFolder();
   const scripts = ['scripts', 'package.json', 'compat.cjs', 'load_addon.cjs'];
-  for (const entry of [...scripts, 'src', 'demo', 'bench']) {
+  for (const entry of [...scripts, 'src', 'demo', 'bench', 'tools']) {
     fs.cpSync(path.join(root, entry), path.join(folder, entry), { recursive: true });
   }
   fs.symlinkSync(path.join(root, 'node_modules'), path.join(folder, 'node_modules'));
@@ -23,7 +23,9 @@ test.each([
 ])('%s prints its help before anything is built', async (tool, usage) => {
   const folder = freshClone();
   const before = fs.readdirSync(folder);
-  const { code, stdout, stderr } = await runNode(['scripts/run_tool.mjs', tool, '--help'], { cwd: folder });
+  const { code, stdout, stderr } = await runNode(['scripts/build/run_tool.mjs', tool, '--help'], {
+    cwd: folder,
+  });
   expect(stderr).toBe('');
   expect(stdout).toMatch(usage);
   expect(code).toBe(0);
@@ -33,10 +35,12 @@ test.each([
 test('what the script runs otherwise: set-up first, whose failure ends it', async () => {
   const folder = freshClone();
   fs.rmSync(path.join(folder, 'node_modules'));
-  const { code, stderr } = await runNode(['scripts/run_tool.mjs', 'demo', '--steps', '1'], { cwd: folder });
+  const { code, stderr } = await runNode(['scripts/build/run_tool.mjs', 'demo', '--steps', '1'], {
+    cwd: folder,
+  });
   expect(stderr).toContain('Run this first: npm ci');
   expect(code).toBe(1);
-  const unknown = await runNode(['scripts/run_tool.mjs', 'test']);
+  const unknown = await runNode(['scripts/build/run_tool.mjs', 'test']);
   expect(unknown.stderr).toContain(
     'the tool must be one of demo, bench, demo/select, demo/pretrain, got test',
   );

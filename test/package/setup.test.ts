@@ -1,4 +1,4 @@
-// scripts/setup.mjs on small copies of the repository, each with one thing missing or changed.
+// scripts/build/setup.mjs on small copies of the repository, each with one thing missing or changed.
 import fs from 'node:fs';
 import path from 'node:path';
 import { describe, expect, test } from 'vitest';
@@ -27,7 +27,7 @@ function smallClone({ dependencies = true } = {}): string {
 }
 
 const setup = (folder: string, args: string[], env: Record<string, string | undefined> = {}) =>
-  runNode(['scripts/setup.mjs', ...args], { cwd: folder, env: { CXX: undefined, ...env } });
+  runNode(['scripts/build/setup.mjs', ...args], { cwd: folder, env: { CXX: undefined, ...env } });
 
 test('before npm ci it says so', async () => {
   const { code, stderr } = await setup(smallClone({ dependencies: false }), []);

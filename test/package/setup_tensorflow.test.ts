@@ -20,7 +20,7 @@ import {
   writeBinding,
 } from './support.js';
 
-const script = path.join(root, 'scripts', 'setup_tensorflow.mjs');
+const script = path.join(root, 'scripts', 'tensorflow', 'setup_tensorflow.mjs');
 const NOWHERE = 'http://127.0.0.1:9/';
 
 /** A host that answers, for the install script's probe. */
@@ -179,7 +179,7 @@ describe('when TensorFlow cannot be had', () => {
     for (const entry of ['scripts', 'compat.cjs']) {
       fs.cpSync(path.join(root, entry), path.join(project, entry), { recursive: true });
     }
-    const copy = path.join(project, 'scripts', 'setup_tensorflow.mjs');
+    const copy = path.join(project, 'scripts', 'tensorflow', 'setup_tensorflow.mjs');
     const { code, stderr } = await runNode([copy], { cwd: project });
     expect(stderr).toContain(`@tensorflow/tfjs-node is not installed in ${project}`);
     expect(stderr).toContain('npm install --ignore-scripts @tensorflow/tfjs-node');

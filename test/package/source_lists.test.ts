@@ -96,5 +96,5 @@ test('the compilers are given the same options', () => {
   expect(gyp.target_defaults.cflags_cc).toEqual(expect.arrayContaining(options.split(' ')));
   // nvcc's stand in a file that both builds read.
   expect(cmake).toContain('native/kernels/cuda/nvcc.txt');
-  expect(read('scripts/lib/nvcc.mjs')).toContain('native/kernels/cuda/nvcc.txt');
+  expect(read('scripts/install/nvcc.mjs')).toContain('native/kernels/cuda/nvcc.txt');
 });

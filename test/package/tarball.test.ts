@@ -95,7 +95,7 @@ packageTest('the prebuild needs and shows no more than it may', async () => {
   const debian12 =
     fs.existsSync('/etc/os-release') && /^ID=debian\n(.*\n)*VERSION_ID="12"/m.test(osRelease());
   const args = ['--dir', path.join(work, 'package'), '--baseline', debian12 ? 'debian_12' : 'any'];
-  const { code, stdout, stderr } = await runNode(['scripts/check_prebuilds.mjs', ...args]);
+  const { code, stdout, stderr } = await runNode(['scripts/release/check_prebuilds.mjs', ...args]);
   expect(stderr).toBe('');
   expect(stdout).toContain(`${HOST}/${path.basename(prebuilt.file)}`);
   expect(code).toBe(0);
@@ -113,13 +113,13 @@ packageTest('the tarball holds what is needed and no more', async () => {
       'native/addon/exports.map',
       'native/kernels/cuda/nvcc.txt',
       `prebuilds/${HOST}/${path.basename(prebuilt.file)}`,
-      'scripts/install.mjs',
-      'scripts/gyp_cuda.mjs',
-      'scripts/lib/nvcc.mjs',
+      'scripts/install/install.mjs',
+      'scripts/install/gyp_cuda.mjs',
+      'scripts/install/nvcc.mjs',
     ]),
   );
   const unwanted =
-    /^(test|bench|build|native\/(test|bench)|scripts\/(prebuild|setup\.|check_))|tsbuildinfo|\.tfjs_ftp_/;
+    /^(test|bench|demo|tools|build|dist\/tools|native\/(test|bench)|scripts\/(build|release|check))|tsbuildinfo|\.tfjs_ftp_/;
   expect(files.filter((file) => unwanted.test(file))).toEqual([]);
 });
 
@@ -218,7 +218,7 @@ packageTest('the doctor names the prebuild, and says that there is no GPU', asyn
 packageTest(
   'where it is asked for, the package builds from what it holds, and that build is loaded',
   async () => {
-    const cuda = (await runNode(['scripts/gyp_cuda.mjs', 'have', process.arch])).stdout === '1\n';
+    const cuda = (await runNode(['scripts/install/gyp_cuda.mjs', 'have', process.arch])).stdout === '1\n';
     const env = {
       npm_config_build_from_source: 'true',
       // Else only where there is a driver.

@@ -68,7 +68,9 @@ export interface Prebuilt extends Outcome {
 /** Builds prebuilds/ for some target into `out`; for one CUDA architecture, to be quick. */
 export async function buildPrebuild(out: string, target: string, args: string[] = []): Promise<Prebuilt> {
   const env = { TFJS_FTP_CUDA_ARCHS: '90' };
-  const outcome = await runNode(['scripts/prebuild.mjs', '--target', target, '--out', out, ...args], { env });
+  const outcome = await runNode(['scripts/release/prebuild.mjs', '--target', target, '--out', out, ...args], {
+    env,
+  });
   const folder = path.join(out, 'prebuilds', target);
   const [file = ''] = fs.existsSync(folder) ? fs.readdirSync(folder) : [];
   return { ...outcome, file: path.join(folder, file), cuda: /: CUDA \d/.test(outcome.stdout) };
