@@ -111,7 +111,7 @@ export const fixedRadius: Rule<RadiusSettings> = {
   },
 
   step(ops, values, { w, g, slots, rows, fromWeights }, base) {
-    const { abs, add, reshape, sqrt, square, sum, tensor1d } = ops;
+    const { abs, add, reshape, sqrt, square, stack, sum } = ops;
     const { anchor } = slots;
     const radius = values.radius as number;
     const whole = values.norm === 'frobenius';
@@ -119,7 +119,7 @@ export const fixedRadius: Rule<RadiusSettings> = {
     const deviation = base(g, w).deviation(anchor, before);
     const norms = whole ? reshape(sqrt(sum(square(deviation))), [1]) : rows.sum(abs(deviation));
     const weights = add(anchor, held(ops, rows, whole, radius, { ...slots, deviation, norms }));
-    return { weights, slots: { deviation, norms, constraint: tensor1d([radius, 0, 0, 0]) } };
+    return { weights, slots: { deviation, norms, constraint: stack([radius, 0, 0, 0]) } };
   },
 
   left: (ops, { norm }, slots, rows) =>

@@ -5,7 +5,7 @@ import { afterEach, beforeAll, expect, it } from 'vitest';
 import type { FtpOptimizer, FtpOptions } from '../../src/index.js';
 import { describeImplementations, useBackend } from '../backends/implementations.js';
 import { randomVariable, stepOnce } from '../optimizers/support.js';
-import { batch, codeOf, denseModel, MAKERS, range, train } from './support.js';
+import { batch, codeOf, denseModel, MAKERS, REFERENCE_MAKERS, range, train } from './support.js';
 
 const LOSS = 'categoricalCrossentropy';
 
@@ -30,7 +30,7 @@ describeImplementations('tensors', (implementation) => {
   });
   afterEach(() => tf.disposeVariables());
 
-  const makers = Object.entries(MAKERS);
+  const makers = Object.entries({ ...MAKERS, ...REFERENCE_MAKERS });
   // Many small operations on a reference implementation take their time: one optimizer is enough there.
   it.each(implementation.runs === 'reference' ? makers.slice(1, 2) : makers)(
     '%s: stable over 100 steps of fit, back to zero after dispose',
@@ -55,25 +55,28 @@ describeImplementations('tensors', (implementation) => {
     },
   );
 
-  it.each(Object.entries(MAKERS))('%s: applyGradients alone leaves nothing at all', async (_, make) => {
-    const start = holdings();
-    const variables = [randomVariable('a', [3, 4]), randomVariable('s', []), randomVariable('head/b', [4])];
-    const anchors = { a: tf.ones([3, 4]), unused: tf.ones([4]) };
-    const unused = randomVariable('unused', [4]);
-    const optimizer = make({ ...options, anchors });
-    tf.dispose(anchors);
-    stepOnce(optimizer, variables, 0);
-    const after1 = holdings();
-    for (const step of range(99, 1)) stepOnce(optimizer, variables, step);
-    expect(holdings()).toEqual(after1);
-    await optimizer.constraints();
-    expect(holdings()).toEqual(after1);
-    optimizer.dispose();
-    for (const variable of [...variables, unused]) variable.dispose();
-    expect(holdings()).toEqual(start);
-  });
+  it.each(Object.entries({ ...MAKERS, ...REFERENCE_MAKERS }))(
+    '%s: applyGradients alone leaves nothing at all',
+    async (_, make) => {
+      const start = holdings();
+      const variables = [randomVariable('a', [3, 4]), randomVariable('s', []), randomVariable('head/b', [4])];
+      const anchors = { a: tf.ones([3, 4]), unused: tf.ones([4]) };
+      const unused = randomVariable('unused', [4]);
+      const optimizer = make({ ...options, anchors });
+      tf.dispose(anchors);
+      stepOnce(optimizer, variables, 0);
+      const after1 = holdings();
+      for (const step of range(99, 1)) stepOnce(optimizer, variables, step);
+      expect(holdings()).toEqual(after1);
+      await optimizer.constraints();
+      expect(holdings()).toEqual(after1);
+      optimizer.dispose();
+      for (const variable of [...variables, unused]) variable.dispose();
+      expect(holdings()).toEqual(start);
+    },
+  );
 
-  it.each(Object.entries(MAKERS))(
+  it.each(Object.entries({ ...MAKERS, ...REFERENCE_MAKERS }))(
     '%s: save, load, setWeights, reanchor and dispose leave nothing',
     async (_, make) => {
       const start = holdings();

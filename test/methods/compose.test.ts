@@ -116,6 +116,8 @@ describe('the pieces', () => {
       constraintLearningRate: 1e-2,
       constraintBeta1: 0.9,
       constraintBeta2: 0.999,
+      hyperGradient: 'paper',
+      constraintScale: 'absolute',
     });
   });
 });
