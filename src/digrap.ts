@@ -52,7 +52,7 @@ const Wrap = wrapClass<DigrapWrapOptions>(rule, 'Digrap');
  * import { digrap } from 'tfjs-ftp';
  *
  * const model = tf.sequential({ layers: [tf.layers.dense({ units: 2, inputShape: [3] })] });
- * const optimizer = digrap.adamw(1e-3, { exclude: [{ layer: 'head' }] });
+ * const optimizer = digrap.adamw(1e-3, { model });
  * model.compile({ optimizer, loss: 'meanSquaredError' });
  * await model.fit(tf.ones([8, 3]), tf.zeros([8, 2]), { epochs: 2, verbose: 0 });
  * ```

@@ -8,7 +8,7 @@ const PRELUDE = `
 import * as tf from '@tensorflow/tfjs-core';
 import '@tensorflow/tfjs-backend-cpu';
 import * as layers from '@tensorflow/tfjs-layers';
-import { FtpError, ftp, recipes, schedules } from 'tfjs-ftp';
+import { digrap, FtpError, fixedRadius, ftp, l2sp, recipes, schedules, spd } from 'tfjs-ftp';
 const model = layers.sequential({ layers: [layers.layers.dense({ units: 2, inputShape: [3] })] });
 `;
 
@@ -33,9 +33,24 @@ const AROUND: { [file: string]: { before: string; after: string } } = {
 };
 
 const native = ['src/native_api.ts', 'src/device_buffer.ts'];
-
-import { FtpError, ftp, recipes, schedules } from 'tfjs-ftp';
-
+const recipeFiles = ['freeze', 'interpolate', 'linear_probe', 'lpft', 'model', 'soup', 'tpgm'].map(
+  (name) => `src/recipes/${name}.ts`,
+);
+const methods = [
+  'src/spd.ts',
+  'src/fixed_radius.ts',
+  'src/l2_sp.ts',
+  'src/digrap.ts',
+  'src/transforms/schedules.ts',
+];
+const files = [
+  'src/ftp.ts',
+  'src/errors.ts',
+  'src/projection/constraint_report.ts',
+  ...methods,
+  ...recipeFiles,
+  ...native,
+];
 const examples = files.flatMap(examplesIn);
 
 describe('examples in docstrings', () => {
@@ -46,7 +61,7 @@ describe('examples in docstrings', () => {
 
   for (const { file, code } of examples) {
     const reason = native.includes(file) ? whyNoAddon() : null;
-import { FtpError, ftp, recipes, schedules } from 'tfjs-ftp';
+    const title = `${file}: ${code.split('\n').find((line) => /(ftp|digrap|spd|fixedRadius|l2sp|schedules)\.|recipes\.|createFusedStep\(|DeviceBuffer\.from|try/.test(line))}`;
     it.skipIf(reason !== null)(reason === null ? title : `${title} (skipped: ${reason})`, () => {
       const { before, after } = AROUND[file] ?? { before: '', after: '' };
       const complete = code.includes('import ') ? code : `${PRELUDE}${before}\n${code}\n${after}`;
