@@ -22,6 +22,14 @@ const TRAFFIC = {
   'ftp-sgd': { reads: ['G', 'C', 'A', 'C'], writes: ['C', 'W'] },
   /** Unprojected AdamW: every variable excluded from projection. */
   adamw: { reads: ['W', 'G', 'm', 'v'], writes: ['m', 'v', 'W'] },
+  /** One pass: its rule needs no sums. */
+  'l2sp-adamw': { reads: ['W', 'G', 'A', 'm', 'v'], writes: ['m', 'v', 'W'] },
+  /** As FTP-AdamW. */
+  'fixed-radius-adamw': { reads: ['G', 'C', 'm', 'v', 'A', 'C'], writes: ['C', 'm', 'v', 'W'] },
+  /** As FTP-AdamW. */
+  'spd-adamw': { reads: ['G', 'C', 'm', 'v', 'A', 'C'], writes: ['C', 'm', 'v', 'W'] },
+  /** Gathering: G W A D; one pass: W G A m v -> m v D W. */
+  'digrap-adamw': { reads: ['G', 'W', 'A', 'D', 'W', 'G', 'A', 'm', 'v'], writes: ['m', 'v', 'D', 'W'] },
   /** The look for NaN and infinities, before anything is written. */
   check: { reads: ['G'], writes: [] },
 } as const satisfies Record<string, Traffic>;
