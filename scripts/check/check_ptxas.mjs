@@ -35,7 +35,7 @@ function parsePtxas(text) {
 
 /** `deviate_kernel<AdamW, Ftp>` from a mangled name: the kernel's own name and the pieces that it is for. */
 function shortName(mangled) {
-  const name = mangled.match(/\d+([a-z_]+_kernel)/)?.[1] ?? mangled;
+  const name = mangled.match(/\d([a-z]+(?:_[a-z]+)*_kernel)(?=[IE])/)?.[1] ?? mangled;
   const pieces = [...mangled.matchAll(/NS_\d+([A-Za-z0-9]+?)E/g)].map((match) => match[1]);
   const named = pieces.filter((piece) => piece !== 'StepArgs');
   return named.length === 0 ? name : `${name}<${named.join(', ')}>`;

@@ -63,7 +63,7 @@ describeOnDevice('the addon, on device memory', () => {
     const freed = device.allocate(0, 4);
     device.free(freed);
     const message =
-      "step: variable 0: state, weights, gradient and output must be buffers of the stepper's device";
+      "step: variable 0: state, weights, gradient, output and proposal must be buffers of the stepper's device";
     for (const bad of [short, freed, new Float32Array(16), stepper, undefined]) {
       expect(() => step(bad, memory, gradient, memory)).toThrow(message);
       expect(() => step(state, bad, gradient, memory)).toThrow(message);
