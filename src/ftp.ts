@@ -32,8 +32,8 @@ import type { LearningRate } from './options.js';
  *
  * A row is one output unit: sums over j run over all axes of the variable but its output axis, which is the last
  * one for kernels `[..., in, out]`, and the last but one for transposed convolutions `[..., out, in]`; see
- * {@link FtpOptions.model | model} and {@link FtpOptions.outputAxis | outputAxis}. Biases and other variables of rank 0
- * and 1 are a single row. The first step puts every projected variable on its anchor (gamma_1 = 1e-8) while the
+ * {@link OptimizerOptions.model | model} and {@link OptimizerOptions.outputAxis | outputAxis}. Biases and other
+ * variables of rank 0 and 1 are a single row. The first step puts every projected variable on its anchor (gamma_1 = 1e-8) while the
  * moments advance.
  *
  * @param learningRate finite number >= 0, or a function that maps the step (0 at the first, as in tfjs

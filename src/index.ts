@@ -14,7 +14,7 @@ export * as l2sp from './l2_sp.js';
 export type { AdamWUpdateOptions } from './methods/adamw.js';
 export type { DepthOptions, StrengthByDepth } from './methods/depth.js';
 export type { DigrapOptions } from './methods/digrap.js';
-export type { RadiusOf, RadiusOptions } from './methods/fixed_radius.js';
+export type { BallNorm, RadiusOf, RadiusOptions } from './methods/fixed_radius.js';
 export type { ConstraintOptions } from './methods/ftp.js';
 export type { L2SpOptions } from './methods/l2_sp.js';
 export type { SgdUpdateOptions } from './methods/sgd.js';

@@ -8,6 +8,9 @@ import type { Ops, Rows, Rule, Slots } from './method.js';
 /** The radius of a variable by its name and shape; null: the variable is free. */
 export type RadiusOf = (name: string, shape: number[]) => number | null;
 
+/** How far a variable is from its anchor: per row, or as a whole. */
+export type BallNorm = 'mars' | 'frobenius';
+
 /** How far from its anchor a variable may go. */
 export interface RadiusOptions extends DepthOptions {
   /**
@@ -21,12 +24,12 @@ export interface RadiusOptions extends DepthOptions {
    * `'mars'` (default): sum_j |W[r, j] - A[r, j]| of every row is at most the radius. `'frobenius'`: the root of the
    * squares' sum over the whole variable is.
    */
-  norm?: 'mars' | 'frobenius';
+  norm?: BallNorm;
 }
 
 interface RadiusSettings {
   radius: number | RadiusOf;
-  norm: 'mars' | 'frobenius';
+  norm: BallNorm;
   strengthByDepth: StrengthByDepth | null;
 }
 
@@ -55,16 +58,38 @@ function radiusOf(radius: RadiusOf, name: string, shape: readonly number[]): num
   return value === null ? Number.POSITIVE_INFINITY : checkRadius(`radius('${name}', [${shape}])`, value);
 }
 
-/** s C, with s = min(1, radius / n). A number alone belongs to the whole tensor. */
-function held(
+/** Norms of a deviation: `'mars'`, sum_j |C[r, j]| of every row, [rows]; `'frobenius'`, sqrt(sum C^2), [1]. */
+export function ballNorms(
+  { abs, reshape, sqrt, square, sum }: Ops,
+  rows: Rows,
+  norm: BallNorm,
+  deviation: Tensor,
+): Tensor {
+  return norm === 'frobenius' ? reshape(sqrt(sum(square(deviation))), [1]) : rows.sum(abs(deviation));
+}
+
+/** s C, with s = min(1, radius / n) and the norms n of {@link ballNorms}. */
+export function heldInBall(
   { div, minimum, mul, reshape }: Ops,
   rows: Rows,
-  whole: boolean,
+  norm: BallNorm,
   radius: Tensor | number,
-  slots: Slots,
-) {
-  const ratio = minimum(1, div(radius, slots.norms));
-  return whole ? mul(slots.deviation, reshape(ratio, [])) : rows.scale(slots.deviation, ratio);
+  deviation: Tensor,
+  norms: Tensor,
+): Tensor {
+  const ratio = minimum(1, div(radius, norms));
+  return norm === 'frobenius' ? mul(deviation, reshape(ratio, [])) : rows.scale(deviation, ratio);
+}
+
+/** What the last step left of W - A. */
+function heldDeviation(
+  ops: Ops,
+  rows: Rows,
+  norm: BallNorm,
+  { constraint, deviation, norms }: Slots,
+): Tensor {
+  const radius = ops.unstack(constraint)[0] as Tensor;
+  return heldInBall(ops, rows, norm, radius, deviation, norms);
 }
 
 /**
@@ -111,21 +136,16 @@ export const fixedRadius: Rule<RadiusSettings> = {
   },
 
   step(ops, values, { w, g, slots, rows, fromWeights }, base) {
-    const { abs, add, reshape, sqrt, square, stack, sum } = ops;
+    const { add, stack } = ops;
     const { anchor } = slots;
+    const { norm } = values;
     const radius = values.radius as number;
-    const whole = values.norm === 'frobenius';
-    const before = fromWeights ? null : () => held(ops, rows, whole, lastRadius(ops, slots), slots);
-    const deviation = base(g, w).deviation(anchor, before);
-    const norms = whole ? reshape(sqrt(sum(square(deviation))), [1]) : rows.sum(abs(deviation));
-    const weights = add(anchor, held(ops, rows, whole, radius, { ...slots, deviation, norms }));
+    const held = fromWeights ? null : () => heldDeviation(ops, rows, norm, slots);
+    const deviation = base(g, w).deviation(anchor, held);
+    const norms = ballNorms(ops, rows, norm, deviation);
+    const weights = add(anchor, heldInBall(ops, rows, norm, radius, deviation, norms));
     return { weights, slots: { deviation, norms, constraint: stack([radius, 0, 0, 0]) } };
   },
 
-  left: (ops, { norm }, slots, rows) =>
-    ops.add(slots.anchor, held(ops, rows, norm === 'frobenius', lastRadius(ops, slots), slots)),
+  left: (ops, { norm }, slots, rows) => ops.add(slots.anchor, heldDeviation(ops, rows, norm, slots)),
 };
-
-function lastRadius({ unstack }: Ops, { constraint }: Slots): Tensor {
-  return unstack(constraint)[0] as Tensor;
-}

@@ -1,6 +1,8 @@
 /** TPGM: radii of projection that are learnt from held-out data. */
 
+import * as tfjs from '@tensorflow/tfjs-core';
 import {
+  add,
   clone,
   dispose,
   grad,
@@ -19,8 +21,10 @@ import {
   variableGrads,
 } from '@tensorflow/tfjs-core';
 import { FtpError } from '../errors.js';
+import { type BallNorm, ballNorms, heldInBall } from '../methods/fixed_radius.js';
 import { type ExcludeOption, Exclusion } from '../projection/exclude.js';
 import { type ModelLike, OutputAxes } from '../projection/output_axis.js';
+import { rowsOf } from '../projection/rows.js';
 import { checkInteger, checkNumber, checkOptionKeys, describe } from '../validate.js';
 import {
   assign,
@@ -35,8 +39,8 @@ import {
 import { type Batch, batchesOf, checkData, type ModelTensors, type TrainingData } from './training.js';
 
 /**
- * A projection onto a ball around an anchor. TPGM knows none of its own: it asks for norms, to begin and to bound the radii,
- * and differentiates `project` with respect to the radius. Both run in a `tf.tidy`.
+ * A projection onto a ball around an anchor. TPGM asks it for norms, to begin and to bound the radii, and differentiates
+ * `project` with respect to the radius. Both run in a `tf.tidy`.
  */
 export interface BallProjection {
   /** The norms that are held within the radius: of each row, [rows], or of the tensor, [1]. */
@@ -55,8 +59,11 @@ export interface TpgmOptions {
    * missing. They are copied, and stay yours.
    */
   anchor: WeightsLike;
-  /** How weights are projected. */
-  projection: BallProjection;
+  /**
+   * How weights are projected: `'mars'` (default), each row by its sum of absolute values, as `fixedRadius` does, with
+   * the rows that the model's layers give; `'frobenius'`, the whole tensor by its 2-norm; or a projection of your own.
+   */
+  projection?: BallNorm | BallProjection;
   /**
    * A `tf.data.Dataset` of batches `{xs, ys}` that training does not see, begun again where it ends, or tensors
    * `{xs, ys}`, which stay yours and are used in batches of `batchSize`.
@@ -94,6 +101,9 @@ const BETA1 = 0.9;
 const BETA2 = 0.999;
 const EPSILON = 1e-8;
 
+/** Added to the norms where the projection is differentiated, for a finite gradient on the anchor itself. */
+const NORM_EPSILON = 1e-8;
+
 /** A weight that is projected, and Adam's state for its radius. */
 interface Ball {
   weight: LayerWeight;
@@ -102,6 +112,10 @@ interface Ball {
   m: number;
   v: number;
   updates: number;
+}
+
+interface Settings extends Required<Omit<TpgmOptions, 'anchor' | 'exclude' | 'projection'>> {
+  projection: BallProjection;
 }
 
 /** The part of a model that is called. */
@@ -119,7 +133,7 @@ export class TpgmRadii {
   constructor(
     private readonly model: Applicable,
     private readonly balls: Map<string, Ball>,
-    private readonly options: Required<Omit<TpgmOptions, 'anchor' | 'exclude'>>,
+    private readonly options: Settings,
   ) {}
 
   /**
@@ -352,18 +366,18 @@ function adam(ball: Ball, gradient: number, learningRate: number): void {
  * every `every` steps, `iterations` times, with the next held-out batch:
  *   n      = norms of W - A                                        (per row, or of the tensor)
  *   radius = clip(radius, 1e-8, max n);  at first min(n) / 2
- *   L      = loss at A + s (W - A),  s = min(1, radius / n)
+ *   L      = loss at A + s (W - A),  s = min(1, radius / (n + 1e-8))
  *   radius = Adam step on the radius with dL/dradius
  * then W = A + s (W - A)
  * ```
  *
- * The projection is a parameter, so that norms and rows are those of the optimizer that uses the radii. The gradient comes
- * from differentiating it. The model's own variables hold the projected weights while the held-out loss is computed; no second
+ * The projection is that of `fixedRadius`, or one of your own; the gradient comes from differentiating it. A row on its anchor
+ * has a gradient too, which is 0: that is what the 1e-8 is for. The model's own variables hold the projected weights while the held-out loss is computed; no second
  * model is made, and memory for one more set of weights is needed for that time alone.
  *
  * @param model a `tf.LayersModel`, trained with any optimizer. The weights that it trains now are projected: those of layers
  *   that are not `trainable`, and statistics, are left alone.
- * @param options see {@link TpgmOptions}; `anchor`, `projection`, `heldOut` and `loss` must be given.
+ * @param options see {@link TpgmOptions}; `anchor`, `heldOut` and `loss` must be given.
  * @returns the radii. Yours to dispose.
  * @throws TypeError or RangeError, which names the option, for a wrong one; FtpError UNMATCHED_PATTERN for a pattern of
  *   `exclude` that matches no weight.
@@ -373,13 +387,7 @@ function adam(ball: Ball, gradient: number, learningRate: number): void {
  * const pretrained = recipes.copyWeights(model);
  * const radii = recipes.tpgm(model, {
  *   anchor: pretrained,
- *   projection: {
- *     norms: (deviation) => tf.reshape(tf.norm(deviation), [1]),
- *     project: (weights, anchor, radius) => {
- *       const deviation = tf.sub(weights, anchor);
- *       return tf.add(anchor, tf.mul(deviation, tf.minimum(1, tf.div(radius, tf.add(tf.norm(deviation), 1e-8)))));
- *     },
- *   },
+ *   projection: 'frobenius',
  *   heldOut: { xs: tf.ones([8, 3]), ys: tf.ones([8, 2]) },
  *   loss: (ys, predictions) => tf.losses.meanSquaredError(ys, predictions),
  *   every: 2,
@@ -404,7 +412,7 @@ export function tpgm(model: ModelLike, options: TpgmOptions): TpgmRadii {
   checkOptionKeys('options', options, KEYS);
   const {
     anchor,
-    projection,
+    projection = 'mars',
     heldOut,
     loss,
     batchSize = 32,
@@ -412,8 +420,9 @@ export function tpgm(model: ModelLike, options: TpgmOptions): TpgmRadii {
     iterations = 1,
     learningRate = 1e-2,
   } = options;
+  const axes = new OutputAxes(model, undefined);
   const settings = {
-    projection: checkProjection(projection),
+    projection: checkProjection(projection, axes),
     heldOut: checkData('heldOut', heldOut),
     loss: checkFunction('loss', loss),
     batchSize: checkInteger('batchSize', batchSize, 1, 2 ** 31 - 1),
@@ -421,7 +430,6 @@ export function tpgm(model: ModelLike, options: TpgmOptions): TpgmRadii {
     iterations: checkInteger('iterations', iterations, 1, 2 ** 31 - 1),
     learningRate: checkNumber('learningRate', learningRate, { above: 0 }),
   };
-  const axes = new OutputAxes(model, undefined);
   const exclusion = new Exclusion(options.exclude, [], (layer) => axes.weightsOfLayer(layer));
   const weights = weightsIn(nodesOf(model));
   const anchors = matchWeights('anchor', weights, anchor, true);
@@ -452,9 +460,28 @@ function checkFunction<F>(name: string, value: F): F {
   return value;
 }
 
-function checkProjection(projection: BallProjection): BallProjection {
+/** The ball of `fixedRadius`, with the rows of the model's layers. */
+function ballOf(norm: BallNorm, axes: OutputAxes): BallProjection {
+  const rows = (name: string, { shape }: Tensor) => rowsOf(axes.layoutOf(name, shape), shape);
+  return {
+    norms: (deviation, name) => ballNorms(tfjs, rows(name, deviation), norm, deviation),
+    project(weights, anchor, radius, name) {
+      const deviation = sub(weights, anchor);
+      const own = rows(name, deviation);
+      const norms = add(ballNorms(tfjs, own, norm, deviation), NORM_EPSILON);
+      return add(anchor, heldInBall(tfjs, own, norm, radius, deviation, norms));
+    },
+  };
+}
+
+function checkProjection(projection: BallNorm | BallProjection, axes: OutputAxes): BallProjection {
+  const accepted = "projection must be 'mars', 'frobenius' or an object {norms, project}";
+  if (typeof projection === 'string') {
+    if (projection === 'mars' || projection === 'frobenius') return ballOf(projection, axes);
+    throw new RangeError(`${accepted}, got ${describe(projection)}`);
+  }
   if (projection === null || typeof projection !== 'object') {
-    throw new TypeError(`projection must be an object {norms, project}, got ${describe(projection)}`);
+    throw new TypeError(`${accepted}, got ${describe(projection)}`);
   }
   checkFunction('projection.norms', projection.norms);
   checkFunction('projection.project', projection.project);

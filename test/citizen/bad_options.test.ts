@@ -2,7 +2,8 @@
 import * as tf from '@tensorflow/tfjs-core';
 import '@tensorflow/tfjs-backend-cpu';
 import { afterEach, beforeAll, describe, expect, it } from 'vitest';
-import { ftp } from '../../src/index.js';
+import * as methods from '../../src/index.js';
+import { digrap, fixedRadius, ftp, l2sp, spd } from '../../src/index.js';
 
 beforeAll(async () => {
   await tf.setBackend('cpu');
@@ -18,6 +19,35 @@ const sgd: Make = (options) => ftp.sgd(1e-3, options);
 let base: tf.Optimizer;
 const wrap: Make = (options) => ftp.wrap(base, options);
 const all: Record<string, Make> = { adamw, sgd, wrap };
+
+/** The three factories of a method, with the options that it needs. */
+function factories<O>(
+  name: string,
+  of: {
+    adamw(rate: number, options: O): unknown;
+    sgd(rate: number, options: O): unknown;
+    wrap(base: tf.Optimizer, options: O): unknown;
+  },
+  needed: object = {},
+): Record<string, Make> {
+  /** What is no options at all is given as it is. */
+  const complete = (options: object) =>
+    (options?.constructor === Object ? { ...needed, ...options } : options) as O;
+  return {
+    [`${name}.adamw`]: (options) => of.adamw(1e-3, complete(options)),
+    [`${name}.sgd`]: (options) => of.sgd(1e-3, complete(options)),
+    [`${name}.wrap`]: (options) => of.wrap(base, complete(options)),
+  };
+}
+const balls = factories('fixedRadius', fixedRadius, { radius: 1 });
+const decays = factories('spd', spd);
+const pulls = factories('l2sp', l2sp);
+const directions = factories('digrap', digrap);
+const others = { ...balls, ...decays, ...pulls, ...directions };
+const plain: Record<string, Make> = {
+  'plain adamw': (options) => methods.adamw(1e-3, options),
+  'plain sgd': (options) => methods.sgd(1e-3, options),
+};
 
 /** A value of every type there is, with how error messages show it. */
 const SAMPLES: Record<string, [unknown, string]> = {
@@ -42,6 +72,8 @@ interface Option {
   ranges: unknown[];
   /** Values at the bounds that are accepted. */
   accepted: unknown[];
+  /** Whether it may be left out; default true. */
+  optional?: boolean;
 }
 
 const unit = { types: ['number'], ranges: [-1e-9, 1, 2, NaN, Infinity, -Infinity], accepted: [0, 0.999999] };
@@ -50,8 +82,8 @@ const closedUnit = { types: ['number'], ranges: [-1e-9, 1.000001, NaN, Infinity]
 const flag = { types: ['boolean'], ranges: [], accepted: [false] };
 
 const OPTIONS: Record<string, Option> = {
-  beta1: { makes: { adamw }, ...unit },
-  beta2: { makes: { adamw }, ...unit },
+  beta1: { makes: { adamw, 'plain adamw': plain['plain adamw'] as Make }, ...unit },
+  beta2: { makes: { adamw, 'plain adamw': plain['plain adamw'] as Make }, ...unit },
   epsilon: {
     makes: { adamw },
     types: ['number'],
@@ -67,6 +99,38 @@ const OPTIONS: Record<string, Option> = {
   constraintLearningRate: { makes: all, ...nonNegative },
   constraintBeta1: { makes: all, ...unit },
   constraintBeta2: { makes: all, ...unit },
+  hyperGradient: {
+    makes: all,
+    types: ['string'],
+    ranges: ['', 'Paper', 'mask'],
+    accepted: ['paper', 'exact'],
+  },
+  constraintScale: {
+    makes: all,
+    types: ['string'],
+    ranges: ['', 'Relative', 'mean'],
+    accepted: ['absolute', 'relative'],
+  },
+  strength: { makes: { ...decays, ...pulls }, ...nonNegative },
+  rows: { makes: decays, ...flag },
+  coupled: { makes: pulls, ...flag },
+  norm: { makes: balls, types: ['string'], ranges: ['', 'MARS', 'l2'], accepted: ['mars', 'frobenius'] },
+  radius: {
+    makes: balls,
+    types: ['number', 'function'],
+    ranges: [0, -1, NaN, Infinity, 1e-60],
+    accepted: [1e-30, 1e30, () => null],
+    optional: false,
+  },
+  strengthByDepth: {
+    makes: { ...balls, ...decays, ...pulls },
+    types: ['string', 'function'],
+    ranges: ['', 'Linear', 'toString'],
+    accepted: ['linear', 'cosine', () => 1],
+  },
+  strengthLearningRate: { makes: directions, ...nonNegative },
+  strengthBeta1: { makes: directions, ...unit },
+  strengthBeta2: { makes: directions, ...unit },
   nonFinite: {
     makes: all,
     types: ['string'],
@@ -95,39 +159,44 @@ const cases = Object.entries(OPTIONS).flatMap(([option, { makes, ...rest }]) =>
   Object.entries(makes).map(([optimizer, make]) => ({ option, optimizer, make, ...rest })),
 );
 
-describe.each(cases)('option $option of $optimizer', ({ option, make, types, ranges, accepted }) => {
-  const attempt = (value: unknown) => () => make({ [option]: value });
+describe.each(cases)(
+  'option $option of $optimizer',
+  ({ option, make, types, ranges, accepted, optional = true }) => {
+    const attempt = (value: unknown) => () => make({ [option]: value });
 
-  it('of a wrong type: TypeError with the option, and what came', () => {
-    const tensor = tf.scalar(0.5);
-    const count = tf.memory().numTensors;
-    for (const [type, [sample, shown]] of Object.entries({
-      ...SAMPLES,
-      tensor: [tensor, 'a Tensor'] as const,
-    })) {
-      // null is accepted nowhere but where it means "not given".
-      if (types.includes(type) || (type === 'tensor' && option === 'anchors')) continue;
-      if (type === 'array' && option === 'exclude') continue;
-      expect(attempt(sample), type).toThrow(TypeError);
-      expect(attempt(sample), type).toThrow(new RegExp(`^${option} must .*, got ${shown}$`));
-    }
-    expect(tf.memory().numTensors).toBe(count);
-    tensor.dispose();
-  });
+    it('of a wrong type: TypeError with the option, and what came', () => {
+      const tensor = tf.scalar(0.5);
+      const count = tf.memory().numTensors;
+      for (const [type, [sample, shown]] of Object.entries({
+        ...SAMPLES,
+        tensor: [tensor, 'a Tensor'] as const,
+      })) {
+        // null is accepted nowhere but where it means "not given".
+        if (types.includes(type) || (type === 'tensor' && option === 'anchors')) continue;
+        if (type === 'array' && option === 'exclude') continue;
+        expect(attempt(sample), type).toThrow(TypeError);
+        expect(attempt(sample), type).toThrow(new RegExp(`^${option} must .*, got ${shown}$`));
+      }
+      expect(tf.memory().numTensors).toBe(count);
+      tensor.dispose();
+    });
 
-  it.runIf(ranges.length > 0)('out of range: RangeError with the option, and what came', () => {
-    for (const value of ranges) {
-      expect(attempt(value), String(value)).toThrow(RangeError);
-      const shown = typeof value === 'string' ? `'${value}'` : Array.isArray(value) ? `''` : String(value);
-      expect(attempt(value), String(value)).toThrow(`got ${shown}`);
-      expect(attempt(value), String(value)).toThrow(new RegExp(`^${option} must `));
-    }
-  });
+    it.runIf(ranges.length > 0)('out of range: RangeError with the option, and what came', () => {
+      for (const value of ranges) {
+        expect(attempt(value), String(value)).toThrow(RangeError);
+        const shown = typeof value === 'string' ? `'${value}'` : Array.isArray(value) ? `''` : String(value);
+        expect(attempt(value), String(value)).toThrow(`got ${shown}`);
+        expect(attempt(value), String(value)).toThrow(new RegExp(`^${option} must `));
+      }
+    });
 
-  it('at its bounds: accepted', () => {
-    for (const value of [undefined, ...accepted]) expect(attempt(value), String(value)).not.toThrow();
-  });
-});
+    it('at its bounds: accepted', () => {
+      for (const value of accepted) expect(attempt(value), String(value)).not.toThrow();
+      if (optional) expect(attempt(undefined)).not.toThrow();
+      else expect(attempt(undefined)).toThrow(TypeError);
+    });
+  },
+);
 
 describe('learningRate', () => {
   const makers: Record<string, (rate: unknown) => { learningRate: unknown }> = {
@@ -186,14 +255,40 @@ describe('the base of wrap', () => {
 });
 
 describe('the options as a whole', () => {
-  it.each(Object.entries(all))('of %s: no object, or an option that there is none', (_, make) => {
-    for (const [type, [sample]] of Object.entries(SAMPLES)) {
-      if (['object', 'date', 'tensor'].includes(type)) continue;
-      expect(() => make(sample as Record<string, unknown>), type).toThrow(TypeError);
+  it('of fixedRadius: the radius must be given', () => {
+    for (const make of Object.values(factories('fixedRadius', fixedRadius))) {
+      expect(() => make({})).toThrow(TypeError);
+      expect(() => make({})).toThrow(/^radius must be a finite number > 0 or a function .*, got undefined$/);
     }
-    expect(() => make({ anchor: {} })).toThrow(/^options has no option 'anchor'; accepted: .*anchors/);
-    expect(() => make({ learningRate: 1 })).toThrow(TypeError);
   });
+
+  it('belong to one method: those of another are refused', () => {
+    for (const [name, make] of Object.entries({ ...others, ...plain })) {
+      for (const option of ['k', 'hyperGradient', 'constraintScale']) {
+        expect(() => make({ [option]: 1 }), name).toThrow(`options has no option '${option}'`);
+      }
+    }
+    for (const make of Object.values(all)) {
+      for (const option of ['radius', 'strength', 'strengthByDepth', 'coupled', 'strengthLearningRate']) {
+        expect(() => make({ [option]: 1 })).toThrow(`options has no option '${option}'`);
+      }
+    }
+    for (const make of Object.values(plain)) {
+      expect(() => make({ anchors: {} })).toThrow("options has no option 'anchors'");
+    }
+  });
+
+  it.each(Object.entries({ ...all, ...others }))(
+    'of %s: no object, or an option that there is none',
+    (_, make) => {
+      for (const [type, [sample]] of Object.entries(SAMPLES)) {
+        if (['object', 'date', 'tensor'].includes(type)) continue;
+        expect(() => make(sample as Record<string, unknown>), type).toThrow(TypeError);
+      }
+      expect(() => make({ anchor: {} })).toThrow(/^options has no option 'anchor'; accepted: .*anchors/);
+      expect(() => make({ learningRate: 1 })).toThrow(TypeError);
+    },
+  );
 
   it('values within anchors: which one, and what came', () => {
     const wrong: Array<[unknown, typeof TypeError | typeof RangeError, string]> = [
@@ -207,7 +302,7 @@ describe('the options as a whole', () => {
     const disposed = tf.tensor1d([1]);
     disposed.dispose();
     wrong.push([disposed, RangeError, 'is disposed']);
-    for (const make of Object.values(all)) {
+    for (const make of Object.values({ ...all, ...others })) {
       const good = tf.tensor1d([1]);
       const count = tf.memory().numTensors;
       for (const [value, type, message] of wrong) {

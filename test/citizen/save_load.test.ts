@@ -8,7 +8,15 @@ import { type FtpOptimizer, type FtpOptions, ftp } from '../../src/index.js';
 import { describeImplementations, useBackend } from '../backends/implementations.js';
 import { randomTensor } from '../optimizers/support.js';
 import { runNode, temporaryFolder } from '../package/support.js';
-import { bytesOf, MAKERS, range, resetWeights, stateBytes, weightBytes } from './support.js';
+import {
+  bytesOf,
+  MAKERS,
+  REFERENCE_MAKERS,
+  range,
+  resetWeights,
+  stateBytes,
+  weightBytes,
+} from './support.js';
 
 /** Long enough for Adam's powers of beta to differ from tfjs's way of restoring them. */
 const BEFORE = 24;
@@ -61,7 +69,8 @@ describeImplementations(
     /** Numbers of the whole state in order; the names differ by tfjs's suffixes. */
     const stateOf = async (optimizer: FtpOptimizer) => Object.values(await stateBytes(optimizer));
 
-    it.each(Object.entries(MAKERS))('%s: through memory, in the same process', async (_, make) => {
+    const makers = Object.entries({ ...MAKERS, ...REFERENCE_MAKERS });
+    it.each(makers)('%s: through memory, in the same process', async (name, make) => {
       const { model, optimizer } = started(make, options);
       await trainOn(model, first);
       let artifacts: tf.io.ModelArtifacts | undefined;
@@ -77,7 +86,7 @@ describeImplementations(
 
       await trainOn(model, second);
       await trainOn(loaded, second);
-      expect(restored.implementation).toBe(implementation.runs);
+      expect(restored.implementation).toBe(name in REFERENCE_MAKERS ? 'reference' : implementation.runs);
       expect(weightBytes(loaded)).toEqual(weightBytes(model));
       expect(await stateOf(restored)).toEqual(await stateOf(optimizer));
       for (const disposable of [optimizer, restored, model, loaded]) disposable.dispose();
@@ -87,7 +96,7 @@ describeImplementations(
       const folder = temporaryFolder();
       const urls: string[] = [];
       const expected: string[][] = [];
-      for (const [i, make] of Object.values(MAKERS).entries()) {
+      for (const [i, make] of Object.values({ ...MAKERS, ...REFERENCE_MAKERS }).entries()) {
         const { model, optimizer } = started(make, options);
         await trainOn(model, first);
         const saved = path.join(folder, String(i));
@@ -118,7 +127,11 @@ describeImplementations(
       const results = JSON.parse(line?.slice('results '.length) ?? '[]') as object[];
       const { runs } = implementation;
       expect(results).toEqual(
-        expected.map((weights) => ({ weights, implementation: runs, iterations: BEFORE + AFTER })),
+        expected.map((weights, i) => ({
+          weights,
+          implementation: i < Object.keys(MAKERS).length ? runs : 'reference',
+          iterations: BEFORE + AFTER,
+        })),
       );
     });
   },

@@ -29,6 +29,19 @@ export const MAKERS: Readonly<Record<string, (options: FtpOptions) => FtpOptimiz
 export const REFERENCE_MAKERS: typeof MAKERS = {
   'digrap.wrap(adam)': (options) =>
     digrap.wrap(tf.train.adam(0.01), { exclude: ['head'], ...options, implementation: 'reference' }),
+  'l2sp.wrap(adam)': (options) => {
+    const own = { strength: 2, strengthByDepth: 'linear' } as const;
+    return l2sp.wrap(tf.train.adam(0.01), {
+      ...own,
+      exclude: ['head'],
+      ...options,
+      implementation: 'reference',
+    });
+  },
+  'l2sp.wrap(adam), coupled': (options) => {
+    const own = { strength: 2, coupled: true, exclude: ['head'] };
+    return l2sp.wrap(tf.train.adam(0.01), { ...own, ...options, implementation: 'reference' });
+  },
 };
 
 /** Values of weight `i` of a model: the same in every test and process. */

@@ -59,9 +59,13 @@ export interface Peer {
   make(group: number, shared: OptimizerOptions): FtpOptimizer;
 }
 
+/** What the tests of recipes and schedules read: no trajectories of an optimizer. */
+const OTHERS = /^(schedules|soup|tpgm_.*|wise_ft)$/;
+
 export const peerNames = readdirSync(DIRECTORY)
   .filter((file) => file.endsWith('.json'))
   .map((file) => file.slice(0, -'.json'.length))
+  .filter((name) => !OTHERS.test(name))
   .sort();
 
 interface Raw extends JsonObject {

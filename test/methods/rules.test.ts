@@ -1,5 +1,6 @@
 /** What each rule does, by numbers worked out by hand, by finite differences, and against the float64 oracle. */
 import * as tf from '@tensorflow/tfjs-core';
+import * as layers from '@tensorflow/tfjs-layers';
 import { afterEach, beforeAll, describe, expect, it } from 'vitest';
 import {
   adamw,
@@ -14,7 +15,14 @@ import {
 } from '../../src/index.js';
 import { describeImplementations, useBackend } from '../backends/implementations.js';
 import { readWeights } from '../backends/tfjs_replay.js';
-import { fromConfigOf, numbers, randomTensor, randomVariable, stepOnce } from '../optimizers/support.js';
+import {
+  fromConfigOf,
+  numbers,
+  randomTensor,
+  randomVariable,
+  stepOnce,
+  withWeights,
+} from '../optimizers/support.js';
 import { distance2, norm2 } from '../reference/measures.js';
 import { type BaseSpec, RuleOracle, type RuleSpec } from '../reference/rules_float64.js';
 
@@ -471,6 +479,56 @@ describe('factors by place', () => {
     expect(() => stepOnce(wrong, [tf.variable(tf.zeros([2]), true, 'x/y')], 1)).toThrow(
       "strengthByDepth('x/y', 0, 1) must be a finite number >= 0, got -1",
     );
+  });
+
+  it('strengthByDepth: layers are those of the model in its order, whichever comes first in a step', async () => {
+    const build = () =>
+      layers.sequential({
+        layers: [
+          layers.layers.dense({ inputShape: [2], units: 2, name: 'z_first' }),
+          layers.layers.activation({ activation: 'relu' }), // without weights: no layer to count
+          layers.layers.dense({ units: 2, name: 'm_second' }),
+          layers.layers.dense({ units: 2, name: 'a_third' }),
+          layers.layers.dense({ units: 2, name: 'head' }),
+        ],
+      });
+    const exclude = ['head/'];
+    const kernels = (of: layers.Sequential) =>
+      of.trainableWeights
+        .filter(({ name }) => name.endsWith('kernel'))
+        .map((weight) => weight.read() as tf.Variable);
+    const found = async (optimizer: FtpOptimizer) =>
+      Object.fromEntries((await optimizer.constraints()).map(({ name, strength }) => [name, strength]));
+
+    const model = build();
+    const [first, second, third, head] = kernels(model) as [
+      tf.Variable,
+      tf.Variable,
+      tf.Variable,
+      tf.Variable,
+    ];
+    const optimizer = l2sp.sgd(0.1, { model, strength: 3, strengthByDepth: 'linear', exclude });
+    // The last layers alone at first: they are not the first ones for that.
+    stepOnce(optimizer, [head, third], 1);
+    expect((await found(optimizer))['a_third/kernel']).toBeCloseTo(1, 12);
+    stepOnce(optimizer, [third, second, first, head], 2);
+    const strengths = await found(optimizer);
+    const expected = { 'z_first/kernel': 3, 'm_second/kernel': 2, 'a_third/kernel': 1 };
+    for (const [name, value] of Object.entries(expected))
+      expect(strengths[name], name).toBeCloseTo(value, 12);
+    expect(strengths['head/kernel']).toBeUndefined();
+    // They are saved: what is loaded has them without the model, and in a step of another order.
+    const loaded = fromConfigOf(optimizer);
+    await withWeights(optimizer, (weights) => loaded.setWeights(weights));
+    stepOnce(loaded, [first, third, second, head], 3);
+    expect(await found(loaded)).toEqual(strengths);
+
+    // Without the model they count in the order of their first step.
+    const alone = l2sp.sgd(0.1, { strength: 3, strengthByDepth: 'linear', exclude });
+    stepOnce(alone, [third, second, first, head], 1);
+    expect((await found(alone))['a_third/kernel']).toBeCloseTo(3, 12);
+    expect((await found(alone))['z_first/kernel']).toBeCloseTo(1, 12);
+    for (const one of [optimizer, loaded, alone, model]) one.dispose();
   });
 
   it('radius: a function, null for free, divided by the strength', async () => {

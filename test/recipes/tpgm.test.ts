@@ -1,7 +1,7 @@
 // TPGM: the authors' radii, gradients and projections; held-out batches; what is left as it was.
 import * as tf from '@tensorflow/tfjs';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { recipes } from '../../src/index.js';
+import { fixedRadius, recipes } from '../../src/index.js';
 import {
   dataset,
   examples,
@@ -67,7 +67,12 @@ function authors(norm: 'mars' | 'frobenius'): recipes.BallProjection {
 
 const unused = { heldOut: examples(2, 1), loss: () => tf.scalar(0) as tf.Scalar };
 
-describe.each(['tpgm_l2', 'tpgm_mars'])("the authors' numbers: %s", (file) => {
+describe.each([
+  { file: 'tpgm_l2', projection: authors('frobenius'), by: 'a projection of its own' },
+  { file: 'tpgm_mars', projection: authors('mars'), by: 'a projection of its own' },
+  // 'mars' has other rows than torch; see below.
+  { file: 'tpgm_l2', projection: 'frobenius' as const, by: "'frobenius'" },
+])("the authors' numbers: $file, $by", ({ file, projection }) => {
   const { options, params, projections, update, tolerance } = fixture<Tpgm>(file);
   const balls = params.filter(({ name }) => !options.exclude_list.includes(name));
 
@@ -81,7 +86,7 @@ describe.each(['tpgm_l2', 'tpgm_mars'])("the authors' numbers: %s", (file) => {
     const radii = recipes.tpgm(model, {
       ...unused,
       anchor,
-      projection: authors(file === 'tpgm_mars' ? 'mars' : 'frobenius'),
+      projection,
       learningRate: options.proj_lr,
       exclude: options.exclude_list,
     });
@@ -262,12 +267,78 @@ describe('tpgm in training', () => {
     expect(await radiiAfter({ xs, ys })).toBeGreaterThan(1.2 * (await radiiAfter(still)));
   });
 
-  it('holds where weights are exactly on their anchor', async () => {
-    const { model, radii } = setUp();
-    const before = values(model);
-    await radii.afterStep();
-    expect(values(model)).toEqual(before);
-    expect(radii.radius(model.getLayer('body').weights[0]!.name)).toBe(1e-8);
+  it.each([authors('frobenius'), 'mars' as const, 'frobenius' as const])(
+    'holds where weights are exactly on their anchor: %s',
+    async (projection) => {
+      const { model, radii } = setUp({ projection });
+      const before = values(model);
+      await radii.afterStep();
+      expect(values(model)).toEqual(before);
+      expect(radii.radius(model.getLayer('body').weights[0]!.name)).toBe(1e-8);
+    },
+  );
+
+  it("has a finite gradient where one row of several is on its anchor, and takes the layer's rows", async () => {
+    const model = tf.sequential({
+      layers: [tf.layers.embedding({ inputDim: 3, outputDim: 2, inputLength: 1 })],
+    });
+    const [table] = model.weights;
+    const anchor = { [table!.name]: tf.zeros([3, 2]) };
+    table!.write(
+      tf.tensor2d([
+        [0, 0],
+        [3, -1],
+        [0.25, 0.25],
+      ]),
+    );
+    // Rows are the embeddings. No projection is given: the default, 'mars'.
+    const radii = recipes.tpgm(model, { ...unused, anchor, learningRate: 0.1 });
+    radii.setRadii({ [table!.name]: 2 });
+    await radii.project();
+    const held = [...table!.read().dataSync()];
+    for (const [i, value] of [0, 0, 1.5, -0.5, 0.25, 0.25].entries()) expect(held[i]).toBeCloseTo(value, 6);
+    // Only the row that is cut has a gradient: (3 - 1) / 4 > 0, and Adam's first step is the rate.
+    table!.write(
+      tf.tensor2d([
+        [0, 0],
+        [3, -1],
+        [0.25, 0.25],
+      ]),
+    );
+    await radii.update(() => tf.sum(table!.read()) as tf.Scalar);
+    expect(radii.radius(table!.name)).toBeCloseTo(1.9, 6);
+    radii.dispose();
+    tf.dispose(anchor);
+  });
+
+  it("'mars' is what fixedRadius holds, row by row", async () => {
+    const radius = 0.1;
+    const { model, anchor, radii, step } = setUp({ projection: 'mars', exclude: undefined });
+    for (let i = 0; i < 3; ++i) await step();
+    const free = model.trainableWeights.map((weight) => weight.read().clone());
+    const names = model.trainableWeights.map(({ name }) => name);
+    radii.setRadii(Object.fromEntries(names.map((name) => [name, radius])));
+    await radii.project();
+    const projected = model.trainableWeights.map((weight) => [...weight.read().dataSync()]);
+    // A step of fixedRadius without a gradient projects what it finds.
+    const variables = model.trainableWeights.map((weight) => weight.read() as tf.Variable);
+    for (const [i, variable] of variables.entries()) variable.assign(free[i] as tf.Tensor);
+    const anchors = Object.fromEntries(names.map((name) => [name, anchor[name] as tf.Tensor]));
+    const optimizer = fixedRadius.sgd(1, { model, anchors, radius });
+    const zeros = Object.fromEntries(variables.map(({ name, shape }) => [name, tf.zeros(shape)]));
+    optimizer.applyGradients(zeros);
+    let cut = 0;
+    for (const [i, variable] of variables.entries()) {
+      const before = free[i]!.dataSync();
+      for (const [j, value] of variable.dataSync().entries()) {
+        expect(projected[i]![j]).toBeCloseTo(value, 6);
+        if (Math.abs(value - (before[j] as number)) > 1e-4) cut += 1;
+      }
+    }
+    expect(cut).toBeGreaterThan(10);
+    optimizer.dispose();
+    radii.dispose();
+    tf.dispose([free, zeros]);
   });
 
   it.each([
@@ -310,7 +381,12 @@ describe('tpgm in training', () => {
 
   it.each<[object, new (message?: string) => Error, string]>([
     [{ projection: {} }, TypeError, 'projection.norms must be a function, got undefined'],
-    [{ projection: undefined }, TypeError, 'projection must be an object {norms, project}, got undefined'],
+    [{ projection: null }, TypeError, "'frobenius' or an object {norms, project}, got null"],
+    [
+      { projection: 'l2' },
+      RangeError,
+      "projection must be 'mars', 'frobenius' or an object {norms, project}, got 'l2'",
+    ],
     [{ heldOut: undefined }, TypeError, 'heldOut must be a tf.data.Dataset'],
     [{ loss: 'mse' }, TypeError, "loss must be a function, got 'mse'"],
     [{ every: 0 }, RangeError, 'every must be a whole number from 1'],
