@@ -62,6 +62,7 @@ export abstract class ScheduledOptimizer extends FtpOptimizer {
     return { learningRate: this.learningRate, schedule, ...this.sharedConfig() };
   }
 
+  /** @internal What it does for a user is the base class's to say. */
   override applyGradients(gradients: NamedTensorMap | NamedTensor[]): void {
     super.applyGradients(gradients);
     if (!this.scheduleLost || this.warned) return;
