@@ -43,24 +43,25 @@ FTP_DEVICE void RunFusedItem(BlockShared& shared, const StepArgs& args) {
   const FusedItem& item = shared.fused;
   const VariableRecord& record = shared.record();
   TakeRecord(shared, args, item.record);
-  const bool whole = item.phase == FusedPhase::kWhole;
-  if (whole || item.phase == FusedPhase::kDeviate) {
+  // Read again after each part: no register holds it through pass 1, which needs them all.
+  const auto whole = [&item] { return item.phase == FusedPhase::kWhole; };
+  if (whole() || item.phase == FusedPhase::kDeviate) {
     DeviateItem<Base, RulePiece>(shared, {item.record, item.part});
-    if (!whole) {
+    if (!whole()) {
       PublishThen([&] { atomicAdd(&args.progress[item.record].arrived, 1); });
       return;
     }
     if (!record.projects) return;
     __syncthreads();
   }
-  if (whole || item.phase == FusedPhase::kFinish) {
-    if (!whole) WaitFor(&args.progress[item.record].arrived, record.partition.chunks);
-    const int64_t last = whole ? record.partition.groups : item.part + 1;
+  if (whole() || item.phase == FusedPhase::kFinish) {
+    if (!whole()) WaitFor(&args.progress[item.record].arrived, record.partition.chunks);
+    const int64_t last = whole() ? record.partition.groups : item.part + 1;
     bool updated = false;
-    for (int32_t group = whole ? 0 : item.part; group < last; ++group) {
+    for (int32_t group = whole() ? 0 : item.part; group < last; ++group) {
       updated = FinishItem<RulePiece>(shared, args, {item.record, group});
     }
-    if (!whole) {
+    if (!whole()) {
       if (updated) {
         PublishThen([&] { StoreVolatile(&args.progress[item.record].ready, 1); });
       }
