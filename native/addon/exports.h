@@ -1,6 +1,6 @@
-// What the addon exports, by the file that holds it; src/native.ts types it. Defaults and checks of
-// values live in TypeScript; what is checked here is what would otherwise reach outside of an
-// array.
+// What the addon exports, by the file that holds it; src/native/addon.ts types it. Defaults and
+// checks of values live in TypeScript; what is checked here is what would otherwise reach outside
+// of an array.
 #ifndef TFJS_FTP_ADDON_EXPORTS_H_
 #define TFJS_FTP_ADDON_EXPORTS_H_
 

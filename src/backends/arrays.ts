@@ -5,7 +5,7 @@
  */
 
 import { engine, type KernelBackend, type Tensor, type TensorInfo } from '@tensorflow/tfjs-core';
-import type { NativeAddon, NativeStateLayout } from '../native.js';
+import type { NativeAddon, NativeStateLayout } from '../native/addon.js';
 import { nativeFailure, newSlab, nonFiniteIndex, sectionView, slabLayout } from './native_state.js';
 import { PlanEncoder } from './plan.js';
 import {

@@ -4,8 +4,8 @@ import { FtpError } from '../errors.js';
 import type { BoundMethod } from '../methods/method.js';
 import { none } from '../methods/none.js';
 import { proposal } from '../methods/proposal.js';
-import type { NativeAddon, NativeStateLayout } from '../native.js';
-import type { RowLayout } from '../projection/row_layout.js';
+import type { NativeAddon, NativeStateLayout } from '../native/addon.js';
+import type { RowLayout } from '../variables/row_layout.js';
 
 export interface Section {
   offset: number;

@@ -5,7 +5,7 @@
  */
 
 import { engine, type KernelBackend, keep, reshape, type Tensor, util } from '@tensorflow/tfjs-core';
-import type { NativeAddon, NativeStateLayout } from '../native.js';
+import type { NativeAddon, NativeStateLayout } from '../native/addon.js';
 import { nativeFailure, sectionOf, slabLayout } from './native_state.js';
 import { PlanEncoder, putInt64 } from './plan.js';
 import {

@@ -5,7 +5,7 @@
  */
 
 import type { BoundMethod, Scales, StepValues } from '../methods/method.js';
-import type { RowLayout } from '../projection/row_layout.js';
+import type { RowLayout } from '../variables/row_layout.js';
 
 /** What is the same for all variables of a step. */
 export interface StepSettings {

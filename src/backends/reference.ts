@@ -6,7 +6,7 @@
 
 import * as ops from '@tensorflow/tfjs-core';
 import type { Slots, VariableView } from '../methods/method.js';
-import { rowsOf } from '../projection/rows.js';
+import { rowsOf } from '../variables/rows.js';
 import {
   type Implementation,
   NonFiniteGradient,

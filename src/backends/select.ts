@@ -11,7 +11,7 @@ import {
   type NativeAddon,
   type NativeLookup,
   type TensorflowStatus,
-} from '../native.js';
+} from '../native/addon.js';
 import { ArraysImplementation, cpuAccess, wasmAccess } from './arrays.js';
 import { nodeBackend, OpImplementation } from './op.js';
 import { ReferenceImplementation } from './reference.js';

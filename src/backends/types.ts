@@ -2,7 +2,7 @@
 
 import type { Tensor } from '@tensorflow/tfjs-core';
 import type { BoundMethod, SlotName } from '../methods/method.js';
-import type { RowLayout } from '../projection/row_layout.js';
+import type { RowLayout } from '../variables/row_layout.js';
 import type { PlanVariable, StepSettings } from './plan.js';
 
 export type { StepSettings } from './plan.js';

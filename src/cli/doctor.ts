@@ -6,8 +6,8 @@ import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { missingBuildTool } from '../../scripts/lib/node_gyp.mjs';
-import type { CudaInfo, NativeBuildInfo } from '../native.js';
-import { findNative, requireNative } from '../native.js';
+import type { CudaInfo, NativeBuildInfo } from '../native/addon.js';
+import { findNative, requireNative } from '../native/addon.js';
 import { CORE, describePackage, findPackage, findTfjsCore, type PackageCopy } from './packages.js';
 import type { BackendsProbe, Choice, TfjsNodeProbe } from './probe.js';
 

@@ -1,6 +1,6 @@
 /** The report of `tfjs-ftp doctor` for people. */
 
-import type { CudaInfo } from '../native.js';
+import type { CudaInfo } from '../native/addon.js';
 import { CUDA_ADVICE, type DoctorReport, type TfjsNodeReport } from './doctor.js';
 
 /** A label, or none, and the fact. */

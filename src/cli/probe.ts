@@ -11,8 +11,8 @@
 import { createRequire } from 'node:module';
 import type * as tfjs from '@tensorflow/tfjs-core';
 import '../../compat.cjs';
-import type { TensorflowStatus } from '../native.js';
-import { findNative } from '../native.js';
+import type { TensorflowStatus } from '../native/addon.js';
+import { findNative } from '../native/addon.js';
 
 /** What would compute the steps under a backend. */
 export interface Choice {

@@ -4,7 +4,7 @@
  */
 
 import { clone, keep, type Optimizer, type Tensor, Variable } from '@tensorflow/tfjs-core';
-import type { NamedTensor } from '../projection/saved_state.js';
+import type { NamedTensor } from '../variables/saved_state.js';
 
 type Properties = { [name: string]: unknown };
 

@@ -24,20 +24,20 @@ import { FtpError } from '../errors.js';
 import { attempt, describeConfig, INSPECT, type Inspect, summarize } from '../inspect.js';
 import type { BoundMethod, Method } from '../methods/method.js';
 import { type LearningRate, type OptionTable, savedOptions } from '../options.js';
-import { AnchorStore } from '../projection/anchors.js';
-import { disposeWhenCollected } from '../projection/collected.js';
-import type { ConstraintReport } from '../projection/constraint_report.js';
-import { Exclusion } from '../projection/exclude.js';
-import { migrateRecords } from '../projection/migrate.js';
-import { OutputAxes } from '../projection/output_axis.js';
+import { AnchorStore } from '../variables/anchors.js';
+import { disposeWhenCollected } from '../variables/collected.js';
+import type { ConstraintReport } from '../variables/constraint_report.js';
+import { Exclusion } from '../variables/exclude.js';
+import { migrateRecords } from '../variables/migrate.js';
+import { OutputAxes } from '../variables/output_axis.js';
 import {
   presentVariable,
   reanchorRecord,
   reanchorSaved,
   reportRecords,
   reportSaved,
-} from '../projection/report.js';
-import { RuleScales } from '../projection/rule_scales.js';
+} from '../variables/report.js';
+import { RuleScales } from '../variables/rule_scales.js';
 import {
   checkNamedTensors,
   disposeSaved,
@@ -46,10 +46,10 @@ import {
   parseIterations,
   parseSaved,
   type SavedVariable,
-} from '../projection/saved_state.js';
-import { type StartedRecord, startRecords } from '../projection/start_records.js';
-import { nameIterations, nameRecord, nameSaved, nameUnusedAnchor } from '../projection/state_names.js';
-import { constraintSteps, type VariableRecord } from '../projection/variable_record.js';
+} from '../variables/saved_state.js';
+import { type StartedRecord, startRecords } from '../variables/start_records.js';
+import { nameIterations, nameRecord, nameSaved, nameUnusedAnchor } from '../variables/state_names.js';
+import { constraintSteps, type VariableRecord } from '../variables/variable_record.js';
 import { collectEntries, type GradientEntry } from './gradient_entries.js';
 import { OPTIMIZER_OPTIONS, type OptimizerOptions, type OptimizerSettings, openOptions } from './options.js';
 

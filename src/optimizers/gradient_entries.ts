@@ -2,10 +2,10 @@
 
 import { engine, type NamedTensorMap, Tensor, util, Variable } from '@tensorflow/tfjs-core';
 import { FtpError } from '../errors.js';
-import { registeredVariable } from '../projection/registered.js';
-import type { NamedTensor } from '../projection/saved_state.js';
-import type { VariableRecord } from '../projection/variable_record.js';
 import { describe } from '../validate.js';
+import { registeredVariable } from '../variables/registered.js';
+import type { NamedTensor } from '../variables/saved_state.js';
+import type { VariableRecord } from '../variables/variable_record.js';
 
 /** A variable with its gradient; variables without a gradient have no entry. */
 export interface GradientEntry {

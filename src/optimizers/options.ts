@@ -16,9 +16,9 @@ import {
   type RunSettings,
   resolveOptions,
 } from '../options.js';
-import type { ExcludeOption } from '../projection/exclude.js';
-import type { ModelLike, OutputAxisOption } from '../projection/output_axis.js';
 import { checkOptionKeys, describe } from '../validate.js';
+import type { ExcludeOption } from '../variables/exclude.js';
+import type { ModelLike, OutputAxisOption } from '../variables/output_axis.js';
 
 /** Options that all optimizers share, whatever their method. */
 export interface OptimizerOptions extends RunOptions {

@@ -3,9 +3,9 @@
 import type { NamedTensorMap, serialization } from '@tensorflow/tfjs-core';
 import type { Method } from '../methods/method.js';
 import { checkLearningRate, checkLearningRateOrSchedule, type LearningRate } from '../options.js';
-import type { NamedTensor } from '../projection/saved_state.js';
 import { isSchedule } from '../transforms/schedule.js';
 import { restoreSchedule } from '../transforms/schedules.js';
+import type { NamedTensor } from '../variables/saved_state.js';
 import { FtpOptimizer } from './ftp_optimizer.js';
 import { type OptimizerOptions, optionsFromConfig, restoredConfig } from './options.js';
 

@@ -1,6 +1,6 @@
 /** Batch normalization that keeps its statistics while the model trains. */
 
-import type { ModelLike } from '../projection/output_axis.js';
+import type { ModelLike } from '../variables/output_axis.js';
 import { checkModel, type LayerNode, nodesOf } from './model.js';
 
 /** Frozen layers: how many times, and the layer's own `call` if it had one. */

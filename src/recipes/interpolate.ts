@@ -1,8 +1,8 @@
 /** WiSE-FT: weights between the pre-trained and the fine-tuned ones. */
 
 import { add, clone, dispose, div, maximum, mul, onesLike, type Tensor, tidy } from '@tensorflow/tfjs-core';
-import type { ModelLike } from '../projection/output_axis.js';
 import { checkChoice, checkNumber, checkOptionKeys, describe } from '../validate.js';
+import type { ModelLike } from '../variables/output_axis.js';
 import {
   assign,
   checkModel,

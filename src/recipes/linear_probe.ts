@@ -1,7 +1,7 @@
 /** Linear probing: a head on frozen features. */
 
-import type { ModelLike } from '../projection/output_axis.js';
 import { checkOptionKeys } from '../validate.js';
+import type { ModelLike } from '../variables/output_axis.js';
 import { freezeBatchNorm } from './freeze.js';
 import { checkModel, headNodes, nodesOf, trainOnly, WeightSnapshot, weightsIn } from './model.js';
 import {

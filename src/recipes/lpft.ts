@@ -1,7 +1,7 @@
 /** LP-FT: linear probing, then fine-tuning. */
 
-import type { ModelLike } from '../projection/output_axis.js';
 import { checkOptionKeys } from '../validate.js';
+import type { ModelLike } from '../variables/output_axis.js';
 import { freezeBatchNorm } from './freeze.js';
 import { keepingWeights, probe } from './linear_probe.js';
 import { checkModel, headNodes, nodesOf, WeightSnapshot, weightsIn } from './model.js';

@@ -4,9 +4,9 @@
  */
 
 import { clone, dispose, type NamedTensorMap, Tensor, type Variable } from '@tensorflow/tfjs-core';
-import { findByName } from '../projection/names.js';
-import { type ModelLike, walk } from '../projection/output_axis.js';
 import { describe } from '../validate.js';
+import { findByName } from '../variables/names.js';
+import { type ModelLike, walk } from '../variables/output_axis.js';
 
 /** A weight of a layer: the model's variable, and whether it is trained. */
 export interface LayerWeight {

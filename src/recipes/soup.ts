@@ -1,8 +1,8 @@
 /** Model soups: means of the weights of several fine-tuned models. */
 
 import { add, addN, clone, dispose, mul, type Tensor, tidy } from '@tensorflow/tfjs-core';
-import type { ModelLike } from '../projection/output_axis.js';
 import { checkChoice, checkOptionKeys, describe } from '../validate.js';
+import type { ModelLike } from '../variables/output_axis.js';
 import { checkScore } from './interpolate.js';
 import {
   assign,

@@ -22,10 +22,10 @@ import {
 } from '@tensorflow/tfjs-core';
 import { FtpError } from '../errors.js';
 import { type BallNorm, ballNorms, heldInBall } from '../methods/fixed_radius.js';
-import { type ExcludeOption, Exclusion } from '../projection/exclude.js';
-import { type ModelLike, OutputAxes } from '../projection/output_axis.js';
-import { rowsOf } from '../projection/rows.js';
 import { checkInteger, checkNumber, checkOptionKeys, describe } from '../validate.js';
+import { type ExcludeOption, Exclusion } from '../variables/exclude.js';
+import { type ModelLike, OutputAxes } from '../variables/output_axis.js';
+import { rowsOf } from '../variables/rows.js';
 import {
   assign,
   checkModel,

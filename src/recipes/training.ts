@@ -16,8 +16,8 @@ import {
   util,
   type Variable,
 } from '@tensorflow/tfjs-core';
-import type { ModelLike } from '../projection/output_axis.js';
 import { checkBoolean, checkInteger, checkNumber, describe } from '../validate.js';
+import type { ModelLike } from '../variables/output_axis.js';
 
 /** Inputs or targets of a model: one tensor, one per input, or tensors by the names of inputs. */
 export type ModelTensors = Tensor | Tensor[] | { [name: string]: Tensor };

@@ -6,7 +6,7 @@ import {
   type FusedArray,
   type FusedStep,
   type FusedStepOptions,
-} from '../../src/native_api.js';
+} from '../../src/native/index.js';
 import { whyNoAddon } from './skip.js';
 
 export interface ArrayKind<A extends FusedArray> {

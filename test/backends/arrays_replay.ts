@@ -1,5 +1,5 @@
 /** `tfjs-ftp/native`, the fused step on arrays of either kind, behind the Replay interface. */
-import type { FusedArray, FusedStep, FusedVariable } from '../../src/native_api.js';
+import type { FusedArray, FusedStep, FusedVariable } from '../../src/native/index.js';
 import { type ArrayKind, createStep, DEVICE, HOST } from './array_kinds.js';
 import type { Replay, ReplayGroup, ReplayState, Slot } from './golden_replay.js';
 

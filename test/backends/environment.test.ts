@@ -44,7 +44,7 @@ async function ask(env: Record<string, string>) {
     const tf = require('@tensorflow/tfjs-core');
     require('@tensorflow/tfjs-backend-cpu');
     const { ftp } = require('./cjs/index.js');
-    const native = require('./cjs/native_api.js');
+    const native = require('./cjs/native/index.js');
     const w = tf.variable(tf.tensor1d([1, 2]), true, 'w');
     const g = tf.tensor1d([1, 1]);
     const attempt = (action) => {

@@ -1,6 +1,6 @@
 /** Suites for what may be missing on this machine: a skip that says why, or a failure where it is required. */
 import { describe, it } from 'vitest';
-import { findNative } from '../../src/native.js';
+import { findNative } from '../../src/native/addon.js';
 
 const required = process.env.TFJS_FTP_REQUIRE_TENSORFLOW === '1';
 

@@ -3,7 +3,7 @@
  * device of a second build of the addon (native/test/cuda_double), else none. Children inherit the choice.
  */
 import loadAddon from '../../load_addon.cjs';
-import type { NativeAddon } from '../../src/native.js';
+import type { NativeAddon } from '../../src/native/addon.js';
 import { EMULATED_ADDON, missingEmulation } from '../backends/emulation.js';
 import { describeOrSkip } from '../backends/skip.js';
 

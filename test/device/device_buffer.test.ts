@@ -1,6 +1,6 @@
 /** DeviceBuffer: memory of a CUDA device. */
 import { expect, it } from 'vitest';
-import { cudaInfo, DeviceBuffer, deviceMemory, isCudaAvailable } from '../../src/native_api.js';
+import { cudaInfo, DeviceBuffer, deviceMemory, isCudaAvailable } from '../../src/native/index.js';
 import { runNode } from '../package/support.js';
 import { describeOnDevice } from './device.js';
 

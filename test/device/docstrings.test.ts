@@ -3,7 +3,7 @@ import { expect, it } from 'vitest';
 import { examplesIn, runExample } from '../package/docstring_examples.js';
 import { describeOnDevice } from './device.js';
 
-const examples = ['src/native_api.ts', 'src/device_buffer.ts']
+const examples = ['src/native/index.ts', 'src/native/device_buffer.ts']
   .flatMap(examplesIn)
   .filter(({ code }) => code.includes('DeviceBuffer'));
 
@@ -11,12 +11,12 @@ describeOnDevice('examples in docstrings on a CUDA device', () => {
   it('are found', () => expect(examples).toHaveLength(2));
 
   it('of DeviceBuffer', () => {
-    const { code } = examples.find(({ file }) => file === 'src/device_buffer.ts') as { code: string };
+    const { code } = examples.find(({ file }) => file === 'src/native/device_buffer.ts') as { code: string };
     expect(runExample(code)).toBe('Float32Array(4) [ 1, 7, 8, 4 ]\n');
   });
 
   it('of createFusedStep', () => {
-    const { code } = examples.find(({ file }) => file === 'src/native_api.ts') as { code: string };
+    const { code } = examples.find(({ file }) => file === 'src/native/index.ts') as { code: string };
     expect(runExample(code)).toMatch(/^Float32Array\(6\) [\s\S]*name: 'kernel',\s+gamma: 9\.99/);
   });
 });

@@ -6,7 +6,7 @@ import {
   deviceMemory,
   type FusedStep,
   type FusedVariable,
-} from '../../src/native_api.js';
+} from '../../src/native/index.js';
 import { createStep, DEVICE, HOST } from '../backends/array_kinds.js';
 import { sameBits } from '../backends/golden_replay.js';
 import { fusedStepCases, fusedVariables, gradientValues } from '../optimizers/fused_cases.js';

@@ -1,6 +1,6 @@
 /** What the addon itself refuses of calls on device memory: all that would reach outside of it, whatever TypeScript lets pass. */
 import { expect, it } from 'vitest';
-import type { NativeDevice } from '../../src/native.js';
+import type { NativeDevice } from '../../src/native/addon.js';
 import { addonOrThrow, encodePlan } from '../kernels/kernel_model.js';
 import { ORACLE_DEFAULTS } from '../reference/ftp_float64.js';
 import { describeOnDevice } from './device.js';

@@ -4,7 +4,7 @@
  * everything that runs under tfjs-node-gpu but the GPU and TensorFlow's own device code.
  */
 import { expect, it } from 'vitest';
-import { findNative } from '../../src/native.js';
+import { findNative } from '../../src/native/addon.js';
 import { EMULATED_ADDON, EMULATED_DEVICE, missingEmulation } from '../backends/emulation.js';
 import { describeOrSkip } from '../backends/skip.js';
 

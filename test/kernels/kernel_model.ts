@@ -2,7 +2,7 @@
  * Drives the addon's `step` directly. The plan is encoded here once more, from native/kernels/plan.h, so that these tests
  * do not lean on src/backends/plan.ts.
  */
-import { findNative, type NativeAddon, type NativeStateLayout } from '../../src/native.js';
+import { findNative, type NativeAddon, type NativeStateLayout } from '../../src/native/addon.js';
 import type { Layout, OracleOptions } from '../reference/ftp_float64.js';
 
 /** The addon; suites that need it are skipped by name where it is missing. */

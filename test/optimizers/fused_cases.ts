@@ -1,7 +1,7 @@
 /** What holds for a fused step whatever the kind of its arrays. */
 import { inspect } from 'node:util';
 import { expect, it } from 'vitest';
-import { FtpError, type FusedArray, type FusedStep, type FusedVariable } from '../../src/native_api.js';
+import { FtpError, type FusedArray, type FusedStep, type FusedVariable } from '../../src/native/index.js';
 import { type ArrayKind, createStep } from '../backends/array_kinds.js';
 import { numbers } from './support.js';
 

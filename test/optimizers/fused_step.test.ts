@@ -3,7 +3,12 @@ import * as tf from '@tensorflow/tfjs-core';
 import '@tensorflow/tfjs-backend-cpu';
 import { afterEach, expect, it } from 'vitest';
 import { ftp } from '../../src/index.js';
-import { createFusedStep, type FusedVariable, isNativeAvailable, nativeInfo } from '../../src/native_api.js';
+import {
+  createFusedStep,
+  type FusedVariable,
+  isNativeAvailable,
+  nativeInfo,
+} from '../../src/native/index.js';
 import { HOST } from '../backends/array_kinds.js';
 import { describeOrSkip, whyNoAddon } from '../backends/skip.js';
 import { fusedStepCases, fusedVariables, gradientValues } from './fused_cases.js';

@@ -11,7 +11,7 @@ import type { BenchReport, Summary, Timed } from '../../bench/schema.js';
 import { ratioByRound } from '../../bench/statistics.js';
 import { fitContenders, stepContender } from '../../bench/suites/step.js';
 import { judgeTargets } from '../../bench/targets.js';
-import { nativeInfo } from '../../src/native_api.js';
+import { nativeInfo } from '../../src/native/index.js';
 import { programFolder, root, runNode, temporaryFolder } from './support.js';
 
 const MAIN = path.join(root, 'dist', 'tools', 'bench', 'main.js');

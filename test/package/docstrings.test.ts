@@ -14,7 +14,7 @@ const model = layers.sequential({ layers: [layers.layers.dense({ units: 2, input
 
 /** What surrounds one example in particular. */
 const AROUND: { [file: string]: { before: string; after: string } } = {
-  'src/projection/constraint_report.ts': {
+  'src/variables/constraint_report.ts': {
     before: `
       import { constraintTable } from 'tfjs-ftp';
       const optimizer = ftp.sgd(0.1);
@@ -32,7 +32,7 @@ const AROUND: { [file: string]: { before: string; after: string } } = {
   },
 };
 
-const native = ['src/native_api.ts', 'src/device_buffer.ts'];
+const native = ['src/native/index.ts', 'src/native/device_buffer.ts'];
 const recipeFiles = ['freeze', 'interpolate', 'linear_probe', 'lpft', 'model', 'soup', 'tpgm'].map(
   (name) => `src/recipes/${name}.ts`,
 );
@@ -46,7 +46,7 @@ const methods = [
 const files = [
   'src/ftp.ts',
   'src/errors.ts',
-  'src/projection/constraint_report.ts',
+  'src/variables/constraint_report.ts',
   ...methods,
   ...recipeFiles,
   ...native,

@@ -5,7 +5,7 @@ import { beforeAll, describe, expect, test } from 'vitest';
 import { bytesPerParameter, flopsPerParameter } from '../../bench/counts.js';
 import { readReport } from '../../bench/report_file.js';
 import type { CudaReport } from '../../bench/schema.js';
-import { nativeInfo } from '../../src/native_api.js';
+import { nativeInfo } from '../../src/native/index.js';
 import { root, runNode, start, temporaryFolder } from './support.js';
 
 const MAIN = path.join(root, 'dist', 'tools', 'bench', 'main.js');

@@ -63,7 +63,7 @@ describe.skipIf(missing !== '')(
       expect(unpacked.status, unpacked.stderr).toBe(0);
       const script = [
         path.join(root, 'test', 'package', 'fused_step.mjs'),
-        path.join(root, 'dist', 'native_api.js'),
+        path.join(root, 'dist', 'native', 'index.js'),
       ];
       const node = path.join(work, 'package', 'bin', 'node');
       const { outcome } = start('qemu-aarch64', ['-L', LIBRARIES, node, ...script], {

@@ -55,7 +55,7 @@ Candidates FindCandidates() {
 const PassTable& Pick() {
   const Candidates candidates = FindCandidates();
   // From the named one downwards. Unknown names are refused where the addon is loaded
-  // (src/native.ts) and mean no limit here.
+  // (src/native/addon.ts) and mean no limit here.
   const char* wish = std::getenv("TFJS_FTP_SIMD");
   int first = 0;
   if (wish != nullptr) {

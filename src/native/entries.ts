@@ -2,12 +2,12 @@
 
 import { sectionOf } from '../backends/native_state.js';
 import type { PlanVariable } from '../backends/plan.js';
-import type { NativeStateLayout } from '../native.js';
-import type { FusedVariable } from '../native_types.js';
-import { nonFiniteStart } from '../projection/non_finite_start.js';
-import { layoutOfAxis, type RowLayout, rowLayoutByRank } from '../projection/row_layout.js';
 import { checkBoolean, checkInteger, checkOptionKeys, describe } from '../validate.js';
+import { nonFiniteStart } from '../variables/non_finite_start.js';
+import { layoutOfAxis, type RowLayout, rowLayoutByRank } from '../variables/row_layout.js';
+import type { NativeStateLayout } from './addon.js';
 import type { Extent, FusedArray, FusedStorage } from './storage.js';
+import type { FusedVariable } from './types.js';
 
 /** What stays the same of a variable. */
 export interface CheckedVariable<A extends FusedArray> {

@@ -1,9 +1,9 @@
 /** A fused step's arrays as Float32Arrays. */
 
 import { newSlab, type Section } from '../backends/native_state.js';
-import { DeviceBuffer } from '../device_buffer.js';
-import type { NativeAddon } from '../native.js';
 import { checkFloat32Array, checkLength } from '../validate.js';
+import type { NativeAddon } from './addon.js';
+import { DeviceBuffer } from './device_buffer.js';
 import { allFinite, type Extent, type FusedStorage } from './storage.js';
 
 const view = (slab: Float32Array, { offset, length }: Section) => slab.subarray(offset, offset + length);

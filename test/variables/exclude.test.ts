@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { type ExcludeOption, Exclusion } from '../../src/projection/exclude.js';
-import { findByName } from '../../src/projection/names.js';
+import { type ExcludeOption, Exclusion } from '../../src/variables/exclude.js';
+import { findByName } from '../../src/variables/names.js';
 
 const NAMES = ['head/kernel', 'head/bias', 'conv_1/kernel', 'conv_1/bias'];
 const excludedBy = (exclusion: Exclusion, names = NAMES) => names.filter((name) => exclusion.matches(name));

@@ -4,24 +4,13 @@
 
 import { nativeFailure, nonFiniteIndex, sectionOf, slabLayout } from '../backends/native_state.js';
 import { PlanEncoder, type StepSettings } from '../backends/plan.js';
-import { DeviceBuffer } from '../device_buffer.js';
-import { makeDisposable } from '../disposable.js';
 import { FtpError } from '../errors.js';
 import { changedOptions, INSPECT, type Inspect, summarize } from '../inspect.js';
 import { adamw } from '../methods/adamw.js';
 import { ftp } from '../methods/ftp.js';
 import { type BoundMethod, compose, type Method, type SlotName } from '../methods/method.js';
 import { sgd } from '../methods/sgd.js';
-import { type NativeAddon, requireNative } from '../native.js';
-import type { FusedState, FusedStepOptions, FusedVariable } from '../native_types.js';
 import { checkLearningRate, RUN_OPTIONS, type RunSettings, resolveOptions } from '../options.js';
-import {
-  anchorNormOf,
-  type ConstraintReport,
-  excludedReport,
-  reportOf,
-} from '../projection/constraint_report.js';
-import type { RowLayout } from '../projection/row_layout.js';
 import {
   checkChoice,
   checkFloat32Array,
@@ -30,10 +19,21 @@ import {
   checkOptionKeys,
   describe,
 } from '../validate.js';
+import {
+  anchorNormOf,
+  type ConstraintReport,
+  excludedReport,
+  reportOf,
+} from '../variables/constraint_report.js';
+import type { RowLayout } from '../variables/row_layout.js';
+import { type NativeAddon, requireNative } from './addon.js';
+import { DeviceBuffer } from './device_buffer.js';
 import { DeviceStorage } from './device_storage.js';
+import { makeDisposable } from './disposable.js';
 import { checkOverlap, checkVariables, type Entry, makeEntries, WeightsMemory } from './entries.js';
 import { HostStorage } from './host_storage.js';
 import type { FusedArray, FusedStorage } from './storage.js';
+import type { FusedState, FusedStepOptions, FusedVariable } from './types.js';
 
 const METHODS: Readonly<Record<FusedStepOptions['base'], Method>> = {
   adamw: compose(adamw, ftp),

@@ -1,9 +1,9 @@
 /** A fused step's arrays as DeviceBuffers of one device. */
 
 import { nativeFailure, type Section } from '../backends/native_state.js';
-import { DeviceBuffer } from '../device_buffer.js';
-import type { DeviceStepperHandle, NativeDevice } from '../native.js';
 import { checkLength, describe } from '../validate.js';
+import type { DeviceStepperHandle, NativeDevice } from './addon.js';
+import { DeviceBuffer } from './device_buffer.js';
 import { allFinite, type Extent, type FusedStorage } from './storage.js';
 
 /** Floats that are downloaded at a time to be looked at. */

@@ -1,8 +1,8 @@
 /** Loads the compiled addon once and types what it exports. */
 
-import loadAddon from '../load_addon.cjs';
-import { environmentProblem } from './environment.js';
-import { FtpError } from './errors.js';
+import loadAddon from '../../load_addon.cjs';
+import { environmentProblem } from '../environment.js';
+import { FtpError } from '../errors.js';
 
 /** Where the parts of a variable's state lie in its slab, in floats. */
 export interface NativeStateLayout {

@@ -1,10 +1,10 @@
 /** Types of `tfjs-ftp/native`. `A` is the kind of the arrays: Float32Array or DeviceBuffer. */
 
-import type { FusedArray } from './fused/storage.js';
-import type { AdamWUpdateOptions } from './methods/adamw.js';
-import type { ConstraintOptions } from './methods/ftp.js';
-import type { SgdUpdateOptions } from './methods/sgd.js';
-import type { RunOptions } from './options.js';
+import type { AdamWUpdateOptions } from '../methods/adamw.js';
+import type { ConstraintOptions } from '../methods/ftp.js';
+import type { SgdUpdateOptions } from '../methods/sgd.js';
+import type { RunOptions } from '../options.js';
+import type { FusedArray } from './storage.js';
 
 /** One variable of a fused step. */
 export interface FusedVariable<A extends FusedArray = Float32Array> {

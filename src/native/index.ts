@@ -5,12 +5,19 @@
  * @packageDocumentation
  */
 
+import { findNative, type NativeBuildInfo, type NativeLookup } from './addon.js';
 import type { DeviceBuffer } from './device_buffer.js';
-import { FusedStep } from './fused/fused_step.js';
-import type { FusedArray } from './fused/storage.js';
-import { findNative, type NativeBuildInfo, type NativeLookup } from './native.js';
-import type { FusedStepOptions } from './native_types.js';
+import { FusedStep } from './fused_step.js';
+import type { FusedArray } from './storage.js';
+import type { FusedStepOptions } from './types.js';
 
+export { FtpError, type FtpErrorCode } from '../errors.js';
+export type { AdamWUpdateOptions } from '../methods/adamw.js';
+export type { ConstraintOptions } from '../methods/ftp.js';
+export type { SgdUpdateOptions } from '../methods/sgd.js';
+export type { NonFiniteAction, RunOptions } from '../options.js';
+export { type ConstraintReport, constraintTable } from '../variables/constraint_report.js';
+export type { CudaInfo, NativeBuildInfo } from './addon.js';
 export {
   cudaInfo,
   DeviceBuffer,
@@ -18,13 +25,8 @@ export {
   deviceMemory,
   isCudaAvailable,
 } from './device_buffer.js';
-export { FtpError, type FtpErrorCode } from './errors.js';
-export { FusedStep } from './fused/fused_step.js';
-export type { FusedArray } from './fused/storage.js';
-export type { AdamWUpdateOptions } from './methods/adamw.js';
-export type { ConstraintOptions } from './methods/ftp.js';
-export type { SgdUpdateOptions } from './methods/sgd.js';
-export type { CudaInfo, NativeBuildInfo } from './native.js';
+export { FusedStep } from './fused_step.js';
+export type { FusedArray } from './storage.js';
 export type {
   FusedAdamWOptions,
   FusedSgdOptions,
@@ -32,9 +34,7 @@ export type {
   FusedStepOptions,
   FusedStepShared,
   FusedVariable,
-} from './native_types.js';
-export type { NonFiniteAction, RunOptions } from './options.js';
-export { type ConstraintReport, constraintTable } from './projection/constraint_report.js';
+} from './types.js';
 
 /**
  * Makes fused FTP steps over plain Float32Arrays: the same update as `ftp.adamw` and `ftp.sgd`, whose

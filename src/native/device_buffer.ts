@@ -2,17 +2,17 @@
 
 /// <reference lib="esnext.disposable" preserve="true" />
 
-import { nativeFailure } from './backends/native_state.js';
-import { makeDisposable } from './disposable.js';
-import { FtpError } from './errors.js';
+import { nativeFailure } from '../backends/native_state.js';
+import { FtpError } from '../errors.js';
+import { checkFloat32Array, checkInteger, checkOptionKeys } from '../validate.js';
 import {
   type CudaInfo,
   type DeviceMemoryHandle,
   findNative,
   type NativeDevice,
   requireNative,
-} from './native.js';
-import { checkFloat32Array, checkInteger, checkOptionKeys } from './validate.js';
+} from './addon.js';
+import { makeDisposable } from './disposable.js';
 
 /** Where a {@link DeviceBuffer} is allocated. */
 export interface DeviceOptions {

@@ -1,7 +1,7 @@
 /** Where the arrays of a fused step lie: what its bookkeeping asks of memory, whatever kind it is. */
 
 import type { Section } from '../backends/native_state.js';
-import type { DeviceBuffer } from '../device_buffer.js';
+import type { DeviceBuffer } from './device_buffer.js';
 
 /** The arrays that a fused step works on: all of one kind. */
 export type FusedArray = Float32Array | DeviceBuffer;

@@ -2,7 +2,7 @@ import * as tf from '@tensorflow/tfjs-core';
 import '@tensorflow/tfjs-backend-cpu';
 import * as layers from '@tensorflow/tfjs-layers';
 import { afterAll, describe, expect, it } from 'vitest';
-import { type ModelLike, OutputAxes } from '../../src/projection/output_axis.js';
+import { type ModelLike, OutputAxes } from '../../src/variables/output_axis.js';
 
 afterAll(() => tf.disposeVariables());
 
