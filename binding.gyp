@@ -72,7 +72,7 @@
         'native/op/tf_api.cc',
       ],
       'include_dirs': ['<!(node -p "require(\'node-addon-api\').include_dir")'],
-      'defines': ['NAPI_VERSION=8', 'NAPI_CPP_EXCEPTIONS', 'TFJS_FTP_VERSION="<(version)"'],
+      'defines': ['NAPI_VERSION=8', 'NAPI_CPP_EXCEPTIONS', 'NODE_API_SWALLOW_UNTHROWABLE_EXCEPTIONS', 'TFJS_FTP_VERSION="<(version)"'],
       'dependencies': ['passes_generic'],
       'conditions': [
         ['x86==1', {

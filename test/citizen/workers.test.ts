@@ -1,6 +1,7 @@
 /** Worker threads: the ops are registered once a process, the step's threads are shared, results are the same bits. */
 import path from 'node:path';
 import { beforeAll, expect, it } from 'vitest';
+import { findNative } from '../../src/native/addon.js';
 import { IMPLEMENTATIONS } from '../backends/implementations.js';
 import { describeOrSkip } from '../backends/skip.js';
 import { runNode } from '../package/support.js';
@@ -64,3 +65,16 @@ for (const { label, backend, runs, missing } of native) {
     });
   });
 }
+
+describeOrSkip(
+  'worker threads, arrays',
+  findNative().addon === null ? 'the addon is not built' : null,
+  () => {
+    it('workers that are terminated while a step throws do not end the process', async () => {
+      const { code, signal, stdout, stderr } = await runNode([
+        path.join(import.meta.dirname, 'terminated_child.mjs'),
+      ]);
+      expect({ code, signal, stdout }, stderr).toEqual({ code: 0, signal: null, stdout: 'ended all\n' });
+    });
+  },
+);
