@@ -2,6 +2,7 @@
 #include "../kernels/state.h"
 
 #include "../kernels/cpu/huge_pages.h"
+#include "../kernels/plan.h"
 #include "errors.h"
 #include "exports.h"
 
@@ -9,11 +10,13 @@ namespace tfjs_ftp {
 
 Napi::Value StateLayoutOf(const Napi::CallbackInfo& info) {
   Napi::Env env = info.Env();
-  bool fits = info.Length() >= 7;
-  for (size_t i = 0; fits && i < 7; ++i) fits = i == 4 ? info[i].IsBoolean() : info[i].IsNumber();
+  bool fits = info.Length() >= 8;
+  for (size_t i = 0; fits && i < 8; ++i) fits = i == 5 ? info[i].IsBoolean() : info[i].IsNumber();
   if (!fits) {
-    return Reject(env,
-                  "stateLayout takes (base, rule, baseFlags, ruleFlags, excluded, elements, rows)");
+    return Reject(
+        env,
+        "stateLayout takes (base, rule, baseFlags, ruleFlags, stepFlags, excluded, elements, "
+        "rows)");
   }
   const auto whole = [&](size_t i) { return info[i].As<Napi::Number>().Int32Value(); };
   StepOptions options;
@@ -21,9 +24,11 @@ Napi::Value StateLayoutOf(const Napi::CallbackInfo& info) {
   options.rule = static_cast<Rule>(whole(1));
   options.base_flags = whole(2);
   options.rule_flags = whole(3);
-  const bool excluded = info[4].As<Napi::Boolean>().Value();
-  const int64_t elements = info[5].As<Napi::Number>().Int64Value();
-  const int64_t rows = info[6].As<Napi::Number>().Int64Value();
+  options.has_average = (whole(4) & kPlanEma) != 0;
+  options.keeps_gradient = (whole(4) & kPlanGradient) != 0;
+  const bool excluded = info[5].As<Napi::Boolean>().Value();
+  const int64_t elements = info[6].As<Napi::Number>().Int64Value();
+  const int64_t rows = info[7].As<Napi::Number>().Int64Value();
   if (elements < 0 || rows < 0) return Reject(env, "stateLayout: sizes must be >= 0");
   if (!IsCompiled(options, excluded)) {
     return Reject(env, "stateLayout: this base update and rule are not compiled as a pair");

@@ -52,10 +52,12 @@ bool ReadStepArguments(const Napi::CallbackInfo& info, size_t first, const char*
     if (lists[i].Length() < count) return refuse(": fewer arrays than the plan has variables");
   }
   arguments->variables.resize(static_cast<size_t>(count));
+  arguments->numbers.resize(static_cast<size_t>(count));
   for (int64_t i = 0; i < count; ++i) {
     VariableStep& variable = arguments->variables[static_cast<size_t>(i)];
     const std::string name = ": variable " + std::to_string(i) + ": ";
-    if (const char* wrong = DecodePlanVariable(plan.Data(), i, &variable)) {
+    if (const char* wrong = DecodePlanVariable(plan.Data(), i, arguments->variables.data(),
+                                               arguments->numbers.data())) {
       return refuse(name + wrong);
     }
     Napi::HandleScope scope(env);

@@ -14,6 +14,7 @@ namespace tfjs_ftp {
 struct StepArguments {
   StepOptions options;
   std::vector<VariableStep> variables;
+  std::vector<MethodNumbers> numbers;  // that the variables point to
 
   int64_t count() const { return static_cast<int64_t>(variables.size()); }
 };

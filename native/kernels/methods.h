@@ -101,6 +101,8 @@ inline SlotSet MethodSlots(const StepOptions& options, bool excluded) {
             [&](auto base) { slots |= PieceOf<decltype(base)>::SlotsOf(options.base_flags); });
   VisitRule(RuleOf(options, excluded),
             [&](auto rule) { slots |= PieceOf<decltype(rule)>::SlotsOf(options.rule_flags); });
+  if (options.has_average) slots |= Slots(Slot::kEma);
+  if (options.keeps_gradient) slots |= Slots(Slot::kGradient);
   return slots;
 }
 

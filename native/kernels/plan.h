@@ -4,13 +4,15 @@
 // step, as a float tensor they would stall a GPU.
 //
 // Header: magic, base, rule, base flags, rule flags, step flags, number of variables, threads,
-// count of the base's numbers, count of the rule's numbers; then these numbers as float64 (low word
-// first). Then 16 words per variable: flags, 0, outer, rows, inner (int64, low word first), t, n,
-// and as float64 the variable's own factors on learning rate, weight decay and the rule's number.
-// src/backends/plan.ts writes it; the pieces' headers in methods/ say what their numbers are.
+// count of the base's numbers B, count of the rule's numbers R. Then 16 + 2 (B + R) words per
+// variable: flags, 0, outer, rows, inner (int64, low word first), t, n; then as float64, low word
+// first, the factor on the gradient, the limit of the gradient, the share of the average that
+// stays, the base's numbers and the rule's, as they are for this variable. src/backends/plan.ts
+// writes it; the pieces' headers in methods/ say what their numbers are.
 #ifndef TFJS_FTP_KERNELS_PLAN_H_
 #define TFJS_FTP_KERNELS_PLAN_H_
 
+#include <cstddef>
 #include <cstdint>
 #include <cstring>
 
@@ -19,11 +21,11 @@
 
 namespace tfjs_ftp {
 
-constexpr int32_t kPlanMagic = 0x46545032;  // "FTP2"
-constexpr int64_t kPlanHeaderWords = 10;    // in front of the numbers
-constexpr int64_t kPlanVariableWords = 16;
+constexpr int32_t kPlanMagic = 0x46545033;  // "FTP3"
+constexpr int64_t kPlanHeaderWords = 10;
+constexpr int64_t kPlanNumbersAt = 16;  // within a variable
 
-enum PlanStepFlags : int32_t { kPlanCheckFinite = 1 };
+enum PlanStepFlags : int32_t { kPlanCheckFinite = 1, kPlanEma = 2, kPlanGradient = 4 };
 enum PlanVariableFlags : int32_t { kPlanExcluded = 1, kPlanFromWeights = 2 };
 
 inline double PlanDouble(const int32_t* words) {
@@ -38,9 +40,9 @@ inline int64_t PlanInt64(const int32_t* words) {
   return value;
 }
 
-// Words in front of the variables.
-inline int64_t PlanVariablesAt(const int32_t* plan) {
-  return kPlanHeaderWords + 2 * (static_cast<int64_t>(plan[8]) + plan[9]);
+// Words of a variable.
+inline int64_t PlanVariableWords(const int32_t* plan) {
+  return kPlanNumbersAt + 2 * (static_cast<int64_t>(plan[8]) + plan[9]);
 }
 
 // Decodes the header. Returns nullptr, or what is wrong with the plan.
@@ -52,6 +54,8 @@ inline const char* DecodePlanHeader(const int32_t* plan, int64_t words, StepOpti
   options->base_flags = plan[3];
   options->rule_flags = plan[4];
   options->check_finite = (plan[5] & kPlanCheckFinite) != 0;
+  options->has_average = (plan[5] & kPlanEma) != 0;
+  options->keeps_gradient = (plan[5] & kPlanGradient) != 0;
   *count = plan[6];
   options->threads = plan[7];
   int base_numbers = -1;
@@ -63,23 +67,20 @@ inline const char* DecodePlanHeader(const int32_t* plan, int64_t words, StepOpti
   if (plan[8] != base_numbers) return "another number of numbers than the base update has";
   if (plan[9] != rule_numbers) return "another number of numbers than the rule has";
   if (plan[6] < 0) return "negative number of variables";
-  if (words < PlanVariablesAt(plan) + kPlanVariableWords * *count) {
+  if (words < kPlanHeaderWords + PlanVariableWords(plan) * *count) {
     return "plan is shorter than its number of variables";
-  }
-  const int32_t* numbers = plan + kPlanHeaderWords;
-  for (int i = 0; i < base_numbers; ++i, numbers += 2) {
-    options->base_numbers[i] = PlanDouble(numbers);
-  }
-  for (int i = 0; i < rule_numbers; ++i, numbers += 2) {
-    options->rule_numbers[i] = PlanDouble(numbers);
   }
   return nullptr;
 }
 
-// Decodes variable i: sizes, steps, flags and factors, not its pointers. Returns nullptr, or what
-// is wrong.
-inline const char* DecodePlanVariable(const int32_t* plan, int64_t i, VariableStep* variable) {
-  const int32_t* words = plan + PlanVariablesAt(plan) + kPlanVariableWords * i;
+// Decodes variable i of the lists `variables` and `numbers`, those before it decoded: all but its
+// pointers. A variable with the numbers of the one before it points to that one's. Returns nullptr,
+// or what is wrong.
+inline const char* DecodePlanVariable(const int32_t* plan, int64_t i, VariableStep* variables,
+                                      MethodNumbers* numbers) {
+  const int64_t length = PlanVariableWords(plan);
+  const int32_t* words = plan + kPlanHeaderWords + length * i;
+  VariableStep* const variable = variables + i;
   variable->excluded = (words[0] & kPlanExcluded) != 0;
   variable->from_weights = (words[0] & kPlanFromWeights) != 0;
   variable->outer = PlanInt64(words + 2);
@@ -87,9 +88,19 @@ inline const char* DecodePlanVariable(const int32_t* plan, int64_t i, VariableSt
   variable->inner = PlanInt64(words + 6);
   variable->t = words[8];
   variable->n = words[9];
-  variable->learning_rate_scale = PlanDouble(words + 10);
-  variable->weight_decay_scale = PlanDouble(words + 12);
-  variable->rule_scale = PlanDouble(words + 14);
+  variable->gradient_scale = PlanDouble(words + 10);
+  variable->clip_value = PlanDouble(words + 12);
+  variable->ema_momentum = PlanDouble(words + 14);
+  const int32_t* const own = words + kPlanNumbersAt;
+  const size_t bytes = static_cast<size_t>(length - kPlanNumbersAt) * sizeof(int32_t);
+  if (i > 0 && std::memcmp(own, own - length, bytes) == 0) {
+    variable->numbers = variables[i - 1].numbers;
+  } else {
+    const size_t base_bytes = static_cast<size_t>(plan[8]) * sizeof(double);
+    std::memcpy(numbers[i].base, own, base_bytes);
+    std::memcpy(numbers[i].rule, own + 2 * plan[8], bytes - base_bytes);
+    variable->numbers = &numbers[i];
+  }
   constexpr int64_t kMaxExtent = int64_t{1} << 46;
   if (variable->outer < 0 || variable->rows < 0 || variable->inner < 0) return "negative size";
   if (variable->outer > kMaxExtent || variable->rows > kMaxExtent || variable->inner > kMaxExtent) {

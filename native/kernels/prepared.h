@@ -51,13 +51,37 @@ inline Prepared Prepare(const StepOptions& options, const VariableStep& variable
       result.row_sums = RowSumsOf<RulePiece>(result.mode);
     }
     if (!scalars) return;
-    result.base_scalars.Set(Base::Prepare(ReadNumbers<BaseNumbers>(options.base_numbers),
-                                          options.base_flags, variable));
-    result.rule_scalars.Set(RulePiece::Prepare(ReadNumbers<RuleNumbers>(options.rule_numbers),
+    const MethodNumbers& numbers = NumbersOf(options, variable);
+    result.base_scalars.Set(
+        Base::Prepare(ReadNumbers<BaseNumbers>(numbers.base), options.base_flags, variable));
+    result.rule_scalars.Set(RulePiece::Prepare(ReadNumbers<RuleNumbers>(numbers.rule),
                                                options.rule_flags, variable, options));
   });
   return result;
 }
+
+// Methods with their numbers, for the variables of one list. Nearly all of them have the same step
+// counts and numbers, and the powers of each would take longer than all the rest of a small
+// variable: a variable like the one before it takes over what was worked out for that one.
+class Preparation {
+ public:
+  explicit Preparation(const StepOptions& options) : options_(options) {}
+
+  const Prepared& Of(const VariableStep& x) {
+    const bool same = known_ && x.excluded == last_.excluded && x.t == last_.t && x.n == last_.n &&
+                      x.from_weights == last_.from_weights && x.numbers == last_.numbers;
+    if (!same) prepared_ = Prepare(options_, x);
+    last_ = x;
+    known_ = true;
+    return prepared_;
+  }
+
+ private:
+  const StepOptions& options_;
+  bool known_ = false;
+  VariableStep last_;
+  Prepared prepared_;
+};
 
 }  // namespace tfjs_ftp
 

@@ -18,8 +18,10 @@ enum class Slot : int32_t {
   kV,           // second moment
   kVmax,        // its largest value so far (AMSGrad)
   kMomentum,    // SGD's buffer
+  kEma,         // running average of W
+  kGradient,    // the gradient that the last step saw
 };
-constexpr int kSlots = 8;
+constexpr int kSlots = 10;
 
 enum class SlotShape : int32_t { kTensor, kRows, kConstraint };
 // How a slot's numbers are stored; formulas do not see it.
@@ -39,6 +41,8 @@ constexpr SlotInfo kSlotInfos[kSlots] = {
     {"v", SlotShape::kTensor, SlotFormat::kFloat32},
     {"vmax", SlotShape::kTensor, SlotFormat::kFloat32},
     {"momentum", SlotShape::kTensor, SlotFormat::kFloat32},
+    {"ema", SlotShape::kTensor, SlotFormat::kFloat32},
+    {"gradient", SlotShape::kTensor, SlotFormat::kFloat32},
 };
 
 // Which slots a method has.

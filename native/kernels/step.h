@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <cstring>
+#include <limits>
 #include <vector>
 
 namespace tfjs_ftp {
@@ -28,15 +29,23 @@ enum class Rule : int32_t {
 // Most numbers of a piece.
 constexpr int kMaxNumbers = 6;
 
-// What all variables of a step share. Doubles as the user gave them; kernels round once. A piece's
-// numbers and flags are named in its header; Numbers and SetBase, SetRule give them their types.
+// The numbers of a method, in the plan's order. Doubles as the user gave them; kernels round once.
+// A piece's numbers are named in its header; ReadNumbers, SetBase and SetRule give them their
+// types.
+struct MethodNumbers {
+  double base[kMaxNumbers] = {};
+  double rule[kMaxNumbers] = {};
+};
+
+// What all variables of a step share. A piece's flags are named in its header.
 struct StepOptions {
   BaseUpdate base = BaseUpdate::kAdamW;
   Rule rule = Rule::kFtp;
   int32_t base_flags = 0;
   int32_t rule_flags = 0;
-  double base_numbers[kMaxNumbers] = {};
-  double rule_numbers[kMaxNumbers] = {};
+  MethodNumbers numbers;        // of variables that have none of their own
+  bool has_average = false;     // the state has the slot `ema`
+  bool keeps_gradient = false;  // the state has the slot `gradient`
   bool check_finite = false;
   int threads = 0;  // 0: the default (all cores, or TFJS_FTP_THREADS)
 };
@@ -53,13 +62,13 @@ template <class Base>
 void SetBase(StepOptions* options, const typename Base::Numbers& numbers, int32_t flags = 0) {
   options->base = Base::kCode;
   options->base_flags = flags;
-  std::memcpy(options->base_numbers, &numbers, sizeof(numbers));
+  std::memcpy(options->numbers.base, &numbers, sizeof(numbers));
 }
 template <class RulePiece>
 void SetRule(StepOptions* options, const typename RulePiece::Numbers& numbers, int32_t flags = 0) {
   options->rule = RulePiece::kCode;
   options->rule_flags = flags;
-  std::memcpy(options->rule_numbers, &numbers, sizeof(numbers));
+  std::memcpy(options->numbers.rule, &numbers, sizeof(numbers));
 }
 
 // One variable of a step, seen as [outer, rows, inner] in C order; a row is one output unit and is
@@ -77,13 +86,18 @@ struct VariableStep {
   bool from_weights = false;  // form C from W - A: first step, or W was assigned from outside
   int32_t t = 0;              // steps of the rule, 1 on the first
   int32_t n = 0;              // updates of the variable, 1 on the first
-  // Factors of this variable's own on the method's numbers.
-  double learning_rate_scale = 1;
-  double weight_decay_scale = 1;
-  double rule_scale = 1;
+  const MethodNumbers* numbers = nullptr;  // its own; null: those of the options
+  double gradient_scale = 1;               // factor on the gradient
+  double clip_value = std::numeric_limits<double>::infinity();  // its limit, behind the factor
+  double ema_momentum = 0;  // share of the average that stays, with the slot `ema`
 
   int64_t size() const { return outer * rows * inner; }
 };
+
+// The method's numbers for a variable.
+inline const MethodNumbers& NumbersOf(const StepOptions& options, const VariableStep& variable) {
+  return variable.numbers != nullptr ? *variable.numbers : options.numbers;
+}
 
 enum class StepStatus : int32_t {
   kOk = 0,

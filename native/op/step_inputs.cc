@@ -22,11 +22,13 @@ bool ReadStepInputs(OpContext* op, TF_OpKernelContext* context, StepInputs* inpu
     return false;
   }
   inputs->variables.resize(static_cast<size_t>(count));
+  inputs->numbers.resize(static_cast<size_t>(count));
   std::vector<int64_t> shape;
   for (int64_t i = 0; i < count; ++i) {
     VariableStep& variable = inputs->variables[static_cast<size_t>(i)];
     const std::string name = "variable " + std::to_string(i) + ": ";
-    if (const char* wrong = DecodePlanVariable(plan, i, &variable)) {
+    if (const char* wrong =
+            DecodePlanVariable(plan, i, inputs->variables.data(), inputs->numbers.data())) {
       op->Fail(kTfInvalidArgument, name + wrong);
       return false;
     }

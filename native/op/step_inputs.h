@@ -13,6 +13,7 @@ namespace tfjs_ftp {
 struct StepInputs {
   StepOptions options;
   std::vector<VariableStep> variables;
+  std::vector<MethodNumbers> numbers;  // that the variables point to
 };
 
 // Reads the plan (host memory) and the pointers of all inputs, and allocates the outputs. On any

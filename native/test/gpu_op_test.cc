@@ -186,7 +186,7 @@ void TestRefused() {
   underway.Fails("fewer variables", call(fewer, underway.gradients), kTfInvalidArgument,
                  "the plan has 2 variables, the op call another number");
   std::vector<int32_t> larger = plan;
-  larger[static_cast<size_t>(PlanVariablesAt(plan.data())) + 16 + 2 + 2] +=
+  larger[static_cast<size_t>(kPlanHeaderWords + PlanVariableWords(plan.data())) + 2 + 2] +=
       1;  // rows of variable 1
   underway.Fails("another shape", call(larger, underway.gradients), kTfInvalidArgument,
                  "variable 1: sizes of state, weights and gradient do not fit the plan");

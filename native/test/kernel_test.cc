@@ -49,6 +49,39 @@ void TestOracle() {
   }
 }
 
+// Variables of one list with numbers of their own take the steps that they would take alone.
+void TestOwnNumbers() {
+  const Shape shape = {9, 12, 1};
+  const StepOptions options = AdamWOptions();
+  MethodNumbers own[3] = {options.numbers, options.numbers, options.numbers};
+  own[1].base[0] *= 3;
+  own[2].rule[1] *= 5;
+  std::vector<Driven> together(3, Driven(options, shape, false, 8u));
+  std::vector<Driven> alone = together;
+  for (int t = 1; t <= 3; ++t) {
+    std::vector<VariableStep> steps;
+    for (size_t i = 0; i < 3; ++i) {
+      DrawGradient(&together[i].gradient, 8u, t);
+      steps.push_back(together[i].Step(t, t, t == 1));
+      steps.back().numbers = &own[i];
+      alone[i].gradient = together[i].gradient;
+      StepOptions one = options;
+      one.numbers = own[i];
+      const VariableStep step = alone[i].Step(t, t, t == 1);
+      CpuStep(one, &step, 1);
+      alone[i].weights = alone[i].output;
+    }
+    CpuStep(options, steps.data(), 3);
+    for (Driven& x : together) x.weights = x.output;
+  }
+  for (size_t i = 0; i < 3; ++i) {
+    CHECK(together[i].weights == alone[i].weights, "weights of variable %zu", i);
+    CHECK(together[i].state == alone[i].state, "state of variable %zu", i);
+  }
+  CHECK(together[0].weights != together[1].weights && together[0].weights != together[2].weights,
+        "the numbers do nothing");
+}
+
 // FNV-1a over the bits of `values`.
 void Digest(const std::vector<float>& values, uint64_t* digest) {
   for (float value : values) {
@@ -176,36 +209,57 @@ void TestMaxNorm() {
 
 void TestPlan() {
   constexpr size_t kNumbers = AdamW::kNumbers + Ftp::kNumbers;
-  constexpr size_t kVariable = kPlanHeaderWords + 2 * kNumbers;
-  std::vector<int32_t> plan(kVariable + kPlanVariableWords, 0);
+  constexpr size_t kWords = kPlanNumbersAt + 2 * kNumbers;
+  std::vector<int32_t> plan(kPlanHeaderWords + 3 * kWords, 0);
   StepOptions options;
-  VariableStep variable;
+  VariableStep variables[3];
+  MethodNumbers numbers[3];
   int64_t count = 0;
   const int64_t words = static_cast<int64_t>(plan.size());
   const auto header = [&](int64_t length) {
     return DecodePlanHeader(plan.data(), length, &options, &count);
   };
+  const auto decode = [&](int64_t i) {
+    return DecodePlanVariable(plan.data(), i, variables, numbers);
+  };
+  const auto put = [&](size_t variable, size_t word, double value) {
+    std::memcpy(&plan[kPlanHeaderWords + variable * kWords + word], &value, sizeof(value));
+  };
   CHECK(header(words) != nullptr, "no magic");
   plan[0] = kPlanMagic;
   plan[2] = static_cast<int32_t>(Rule::kFtp);
-  plan[6] = 1;
+  plan[5] = kPlanEma;
+  plan[6] = 3;
   CHECK(header(words) != nullptr, "no numbers");
   plan[8] = AdamW::kNumbers;
   plan[9] = Ftp::kNumbers;
-  const double k = 0.5;
-  std::memcpy(&plan[kPlanHeaderWords + 2 * AdamW::kNumbers], &k, sizeof(k));
-  CHECK(header(words) == nullptr && count == 1, "one variable");
-  CHECK(options.rule_numbers[0] == k && options.base_numbers[4] == 0.0, "numbers");
+  CHECK(PlanVariableWords(plan.data()) == kWords, "words of a variable");
+  CHECK(header(words) == nullptr && count == 3, "three variables");
+  CHECK(options.has_average && !options.keeps_gradient && !options.check_finite, "step flags");
   CHECK(header(words - 1) != nullptr, "too short");
-  CHECK(DecodePlanVariable(plan.data(), 0, &variable) != nullptr, "t and n are 0");
-  plan[kVariable + 8] = plan[kVariable + 9] = 1;
-  CHECK(DecodePlanVariable(plan.data(), 0, &variable) == nullptr, "sizes may be 0");
+  CHECK(decode(0) != nullptr, "t and n are 0");
+  for (size_t i = 0; i < 3; ++i) {
+    plan[kPlanHeaderWords + i * kWords + 8] = plan[kPlanHeaderWords + i * kWords + 9] = 1;
+    // k
+    put(i, kPlanNumbersAt + 2 * AdamW::kNumbers, i == 2 ? 0.25 : 0.5);
+    put(i, kPlanNumbersAt, 3.0);
+  }
+  put(1, 10, 2.0);
+  put(1, 12, 0.75);
+  put(1, 14, 0.99);
+  for (int64_t i = 0; i < 3; ++i) CHECK(decode(i) == nullptr, "sizes may be 0");
+  CHECK(variables[1].gradient_scale == 2.0 && variables[1].clip_value == 0.75, "seen gradient");
+  CHECK(variables[1].ema_momentum == 0.99 && variables[0].ema_momentum == 0.0, "average");
+  CHECK(variables[0].numbers == variables[1].numbers, "the same numbers once");
+  CHECK(variables[1].numbers->rule[0] == 0.5 && variables[2].numbers->rule[0] == 0.25, "numbers");
+  CHECK(variables[2].numbers->base[0] == 3.0 && variables[2].numbers->base[4] == 0.0, "numbers");
+  constexpr size_t kVariable = kPlanHeaderWords;
   plan[kVariable + 3] = plan[kVariable + 5] = 1 << 14;  // outer = rows = 2^46
   plan[kVariable + 7] = 1;
-  CHECK(DecodePlanVariable(plan.data(), 0, &variable) != nullptr, "product overflows");
+  CHECK(decode(0) != nullptr, "product overflows");
   plan[6] = -1;
   CHECK(header(words) != nullptr, "negative count");
-  plan[6] = 1;
+  plan[6] = 3;
   for (const int32_t code : {-1, 3, 99}) {
     plan[1] = code;
     CHECK(header(words) != nullptr, "base %d", code);
@@ -232,6 +286,7 @@ int main(int argc, char** argv) {
   TestMaxNorm();
   TestPartition();
   TestOracle();
+  TestOwnNumbers();
   const uint64_t digest = TestThreads();
   TestConcurrentSteps();
   TestNonFinite();

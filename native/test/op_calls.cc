@@ -21,7 +21,9 @@ std::vector<int32_t> EncodePlan(const StepOptions& o, const std::vector<Variable
                                static_cast<int32_t>(o.rule),
                                o.base_flags,
                                o.rule_flags,
-                               o.check_finite ? kPlanCheckFinite : 0,
+                               (o.check_finite ? kPlanCheckFinite : 0) |
+                                   (o.has_average ? kPlanEma : 0) |
+                                   (o.keeps_gradient ? kPlanGradient : 0),
                                static_cast<int32_t>(variables.size()),
                                o.threads,
                                base_numbers,
@@ -31,19 +33,20 @@ std::vector<int32_t> EncodePlan(const StepOptions& o, const std::vector<Variable
     plan.resize(at + bytes / sizeof(int32_t));
     std::memcpy(plan.data() + at, from, bytes);
   };
-  append(o.base_numbers, static_cast<size_t>(base_numbers) * sizeof(double));
-  append(o.rule_numbers, static_cast<size_t>(rule_numbers) * sizeof(double));
   for (const VariableStep& x : variables) {
     const int32_t flags =
         (x.excluded ? kPlanExcluded : 0) | (x.from_weights ? kPlanFromWeights : 0);
     const int32_t front[] = {flags, 0};
     const int64_t extents[] = {x.outer, x.rows, x.inner};
     const int32_t steps[] = {x.t, x.n};
-    const double scales[] = {x.learning_rate_scale, x.weight_decay_scale, x.rule_scale};
+    const double seen[] = {x.gradient_scale, x.clip_value, x.ema_momentum};
+    const MethodNumbers& numbers = NumbersOf(o, x);
     append(front, sizeof(front));
     append(extents, sizeof(extents));
     append(steps, sizeof(steps));
-    append(scales, sizeof(scales));
+    append(seen, sizeof(seen));
+    append(numbers.base, static_cast<size_t>(base_numbers) * sizeof(double));
+    append(numbers.rule, static_cast<size_t>(rule_numbers) * sizeof(double));
   }
   return plan;
 }

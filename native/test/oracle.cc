@@ -43,7 +43,7 @@ std::vector<double> Propose(const StepOptions& options, int n, const std::vector
   for (size_t i = 0; i < g.size(); ++i) {
     double u = 0;
     if (options.base == BaseUpdate::kAdamW) {
-      const AdamW::Numbers o = ReadNumbers<AdamW::Numbers>(options.base_numbers);
+      const AdamW::Numbers o = ReadNumbers<AdamW::Numbers>(options.numbers.base);
       const bool amsgrad = (options.base_flags & AdamW::kAmsgrad) != 0;
       x->m[i] = o.beta1 * x->m[i] + (1 - o.beta1) * g[i];
       x->v[i] = o.beta2 * x->v[i] + (1 - o.beta2) * g[i] * g[i];
@@ -53,7 +53,7 @@ std::vector<double> Propose(const StepOptions& options, int n, const std::vector
               (std::sqrt(second) / std::sqrt(1 - std::pow(o.beta2, n)) + o.epsilon) +
           o.learning_rate * o.weight_decay * x->weights[i];
     } else {
-      const Sgd::Numbers o = ReadNumbers<Sgd::Numbers>(options.base_numbers);
+      const Sgd::Numbers o = ReadNumbers<Sgd::Numbers>(options.numbers.base);
       double d = g[i] + o.weight_decay * x->weights[i];
       if ((options.base_flags & Sgd::kMomentum) != 0) {
         x->momentum[i] = n == 1 ? d : o.momentum * x->momentum[i] + (1 - o.dampening) * d;
@@ -70,7 +70,7 @@ std::vector<double> Propose(const StepOptions& options, int n, const std::vector
 // DiGraP: g with its part along the deviation taken out. `d`: the deviation before the step.
 std::vector<double> WithoutConflict(const StepOptions& options, int t, const std::vector<double>& g,
                                     const std::vector<double>& d, OracleVariable* x) {
-  const Digrap::Numbers o = ReadNumbers<Digrap::Numbers>(options.rule_numbers);
+  const Digrap::Numbers o = ReadNumbers<Digrap::Numbers>(options.numbers.rule);
   if (t == 1) {
     x->gamma = x->gamma_m = x->gamma_v = x->hyper_gradient = 0;
   } else {
@@ -81,7 +81,7 @@ std::vector<double> WithoutConflict(const StepOptions& options, int t, const std
   }
   const double dot = Dot(g, d);
   const double k = dot / (Dot(d, d) + 1e-8);
-  x->norms[0] = options.base_numbers[0] * k;
+  x->norms[0] = options.numbers.base[0] * k;
   x->deviation = d;
   std::vector<double> result = g;
   for (size_t i = 0; i < g.size() && dot < 0; ++i) result[i] -= x->gamma * k * d[i];
@@ -103,7 +103,7 @@ std::vector<double> Norms(const OracleVariable& x, const std::vector<double>& c,
 std::vector<double> FtpShares(const StepOptions& options, int t, const std::vector<double>& g,
                               const std::vector<double>& old, const std::vector<double>& old_norms,
                               bool rejoin, OracleVariable* x) {
-  const Ftp::Numbers o = ReadNumbers<Ftp::Numbers>(options.rule_numbers);
+  const Ftp::Numbers o = ReadNumbers<Ftp::Numbers>(options.numbers.rule);
   const bool exact = (options.rule_flags & Ftp::kExact) != 0;
   x->norms = Norms(*x, x->deviation, false, 1e-8);
   if (t == 1) {
@@ -127,7 +127,7 @@ std::vector<double> FtpShares(const StepOptions& options, int t, const std::vect
 }
 
 std::vector<double> FixedRadiusShares(const StepOptions& options, OracleVariable* x) {
-  const double radius = ReadNumbers<FixedRadius::Numbers>(options.rule_numbers).radius;
+  const double radius = ReadNumbers<FixedRadius::Numbers>(options.numbers.rule).radius;
   x->norms = Norms(*x, x->deviation, (options.rule_flags & FixedRadius::kFrobenius) != 0, 0.0);
   x->gamma = radius;
   std::vector<double> shares;
@@ -138,7 +138,7 @@ std::vector<double> FixedRadiusShares(const StepOptions& options, OracleVariable
 // SPD. `d`: the deviation before the step.
 std::vector<double> SpdShares(const StepOptions& options, const std::vector<double>& g,
                               const std::vector<double>& d, OracleVariable* x) {
-  const double strength = ReadNumbers<Spd::Numbers>(options.rule_numbers).strength;
+  const double strength = ReadNumbers<Spd::Numbers>(options.numbers.rule).strength;
   const bool rows = (options.rule_flags & Spd::kRows) != 0;
   const std::vector<double> after = Norms(*x, x->deviation, !rows, rows ? 1e-8 : 0.0);
   const std::vector<double> before = Norms(*x, d, !rows, rows ? 1e-8 : 0.0);
@@ -162,7 +162,7 @@ void OracleStep(const StepOptions& options, int t, int n, bool from_weights,
   x->norms.resize(static_cast<size_t>(RuleIsWhole(options) ? 1 : x->rows));
   std::vector<double> d(g.size());
   for (size_t i = 0; i < d.size(); ++i) d[i] = x->weights[i] - x->anchor[i];
-  const double strength = ReadNumbers<L2Sp::Numbers>(options.rule_numbers).strength;
+  const double strength = ReadNumbers<L2Sp::Numbers>(options.numbers.rule).strength;
   const bool coupled = (options.rule_flags & L2Sp::kCoupled) != 0;
   if (rule == Rule::kDigrap) g = WithoutConflict(options, t, g, d, x);
   for (size_t i = 0; i < g.size() && rule == Rule::kL2Sp && coupled; ++i) g[i] += strength * d[i];
@@ -170,7 +170,7 @@ void OracleStep(const StepOptions& options, int t, int n, bool from_weights,
   if (options.base != BaseUpdate::kProposal) after = Propose(options, n, g, x);
   if (rule == Rule::kNone || rule == Rule::kL2Sp || rule == Rule::kDigrap) {
     const bool decays = rule == Rule::kL2Sp && !coupled;
-    const double rate = decays ? options.base_numbers[0] * strength : 0;
+    const double rate = decays ? options.numbers.base[0] * strength : 0;
     for (size_t i = 0; i < g.size(); ++i) x->weights[i] = after[i] - rate * d[i];
     return;
   }

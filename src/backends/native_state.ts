@@ -1,11 +1,11 @@
 /** State slabs: one float32 array per variable, whose sections only the addon knows. No tfjs here. */
 
 import { FtpError } from '../errors.js';
-import type { BoundMethod } from '../methods/method.js';
 import { none } from '../methods/none.js';
 import { proposal } from '../methods/proposal.js';
 import type { NativeAddon, NativeStateLayout } from '../native/addon.js';
-import type { RowLayout } from '../variables/row_layout.js';
+import { slotFlags } from './plan.js';
+import type { StateSpec } from './types.js';
 
 export interface Section {
   offset: number;
@@ -15,13 +15,23 @@ export interface Section {
 /** Where the parts of a variable's state lie. */
 export function slabLayout(
   addon: NativeAddon,
-  { method, excluded, layout }: { method: BoundMethod; excluded: boolean; layout: RowLayout },
+  spec: Pick<StateSpec, 'method' | 'excluded' | 'layout' | 'ema' | 'keepGradient'>,
 ): NativeStateLayout {
+  const { method, excluded, layout } = spec;
   const { base, rule, baseFlags, ruleFlags } = method;
   // What another optimizer proposes for an excluded variable stands: no native step is asked for it.
   if (base === proposal && rule === none) return { length: 1, sections: {} };
   const elements = layout.outer * layout.rows * layout.inner;
-  return addon.stateLayout(base.code, rule.code, baseFlags, ruleFlags, excluded, elements, layout.rows);
+  return addon.stateLayout(
+    base.code,
+    rule.code,
+    baseFlags,
+    ruleFlags,
+    slotFlags(spec),
+    excluded,
+    elements,
+    layout.rows,
+  );
 }
 
 /** A slab of zeros that JavaScript owns, on huge pages where the system has them. */

@@ -88,10 +88,8 @@ function replace(state: ReferenceState, slot: string, value: Tensor): void {
 /** Every variable with its method, its numbers, and what it is before the step. */
 function variablesOf(settings: StepSettings, updates: VariableUpdate[]) {
   const variables = updates.map((update) => {
-    const { method } = update.spec;
-    const { values } = settings;
-    const scaled = update.scales === undefined ? values : method.scaled(values, update.scales);
-    return { method, values: scaled, view: viewOf(update) };
+    const { spec, values = settings.values } = update;
+    return { method: spec.method, values, view: viewOf(update) };
   });
   const gathered = variables.flatMap(
     ({ method, values, view }) => method.rule.gather?.(ops, values, view) ?? [],

@@ -22,6 +22,10 @@ export interface StateSpec {
   excluded: boolean;
   /** What this variable takes: the optimizer's method, or for an excluded variable its `plain` one. */
   method: BoundMethod;
+  /** Whether it has the slot `ema`, as in {@link StepSettings}; default false. */
+  ema?: boolean | undefined;
+  /** Whether it has the slot `gradient`, as in {@link StepSettings}; default false. */
+  keepGradient?: boolean | undefined;
 }
 
 /** A variable's state; what it holds besides the spec is known to its implementation only. */
@@ -73,9 +77,12 @@ export interface Implementation {
 }
 
 /** The slots of a state in the order in which they are saved. */
-export function slotsOf({ method, shape, layout }: StateSpec): Slot[] {
-  return method.slots.map((slot) => ({
+export function slotsOf({ method, shape, layout, ema, keepGradient }: StateSpec): Slot[] {
+  const slots: Slot[] = method.slots.map((slot) => ({
     name: slot.name,
     shape: slot.shape === 'variable' ? shape : [slot.shape === 'rows' ? layout.rows : slot.shape],
   }));
+  if (ema) slots.push({ name: 'ema', shape });
+  if (keepGradient) slots.push({ name: 'gradient', shape });
+  return slots;
 }

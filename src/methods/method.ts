@@ -23,6 +23,8 @@ export const SLOT_NAMES = [
   'momentum',
   'norms',
   'constraint',
+  'ema',
+  'gradient',
 ] as const;
 export type SlotName = (typeof SLOT_NAMES)[number];
 
@@ -274,6 +276,7 @@ export class BoundMethod {
 
   /** The numbers of a step for a variable that has scales of its own. */
   scaled(values: StepValues, { learningRate, weightDecay, rule }: Scales): StepValues {
+    if (learningRate === 1 && weightDecay === 1 && rule === 1) return values;
     const { scaled } = this.rule;
     return {
       ...values,

@@ -121,6 +121,7 @@ export interface NativeAddon {
     rule: number,
     baseFlags: number,
     ruleFlags: number,
+    stepFlags: number,
     excluded: boolean,
     elements: number,
     rows: number,

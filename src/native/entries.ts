@@ -30,6 +30,8 @@ export interface Entry<A extends FusedArray> extends Omit<CheckedVariable<A>, 'a
   fromWeights: boolean;
   /** Mean MARS norm of the anchor's rows; null: not asked for since the anchor was set. */
   anchorNorm: number | null;
+  /** Factor on the rule's number. */
+  ruleScale: number;
   plan: PlanVariable;
 }
 
@@ -165,6 +167,7 @@ export function makeEntries<A extends FusedArray>(
         updates: 0,
         fromWeights: true,
         anchorNorm: null,
+        ruleScale: 1,
       });
       if (!excluded) storage.copy(slab, sectionOf(layout, 'anchor'), anchor);
     }

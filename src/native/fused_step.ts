@@ -165,6 +165,11 @@ export class FusedStep<A extends FusedArray = Float32Array> {
       plan.t = entry.born === null ? 1 : this.done - entry.born + 1;
       plan.n = entry.updates + 1;
       plan.fromWeights = plan.t === 1 || entry.fromWeights;
+      plan.values = this.method.scaled(settings.values, {
+        learningRate: 1,
+        weightDecay: 1,
+        rule: entry.ruleScale,
+      });
       present.push(entry);
     }
     if (present.length > 0 && !this.run(settings, present, given)) return;
@@ -218,11 +223,10 @@ export class FusedStep<A extends FusedArray = Float32Array> {
     return this.entries
       .filter(({ elements }) => elements > 0)
       .map((entry) => {
-        const { name, excluded, rows, plan } = entry;
+        const { name, excluded, rows, ruleScale: scale } = entry;
         if (excluded) return excludedReport(name, rows.rows);
         const { method } = this;
         const read = (slot: SlotName) => (method.has(slot) ? this.read(entry, slot) : []);
-        const scale = plan.scales?.rule ?? 1;
         const last = { constraint: read('constraint'), norms: read('norms'), scale };
         return reportOf(name, rows.rows, method, { ...last, anchorNorm: this.anchorNorm(entry) });
       });
@@ -237,8 +241,7 @@ export class FusedStep<A extends FusedArray = Float32Array> {
   private scale(entry: Entry<A>): void {
     const { anchorScale } = this.method;
     if (anchorScale === null || entry.excluded || entry.elements === 0) return;
-    const rule = anchorScale(this.anchorNorm(entry));
-    entry.plan.scales = { learningRate: 1, weightDecay: 1, rule };
+    entry.ruleScale = anchorScale(this.anchorNorm(entry));
   }
 
   private entry(index: number): Entry<A> {

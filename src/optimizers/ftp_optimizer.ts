@@ -22,7 +22,7 @@ import {
 } from '../backends/types.js';
 import { FtpError } from '../errors.js';
 import { attempt, describeConfig, INSPECT, type Inspect, summarize } from '../inspect.js';
-import type { BoundMethod, Method } from '../methods/method.js';
+import type { BoundMethod, Method, StepValues } from '../methods/method.js';
 import { type LearningRate, type OptionTable, savedOptions } from '../options.js';
 import { AnchorStore } from '../variables/anchors.js';
 import { disposeWhenCollected } from '../variables/collected.js';
@@ -167,7 +167,7 @@ export abstract class FtpOptimizer extends Optimizer {
     const settings = { method: this.method, values, checkFinite: nonFinite !== 'ignore', threads };
     this.assertUsable(); // a function of the user's may have disposed it
     this.checkSteps(entries);
-    const step = this.prepare(entries);
+    const step = this.prepare(entries, values);
     let outputs: Array<Tensor | null>;
     try {
       this.assertUsable(); // so may `exclude` and `outputAxis`
@@ -244,7 +244,7 @@ export abstract class FtpOptimizer extends Optimizer {
     }
   }
 
-  private prepare(entries: GradientEntry[]): PreparedStep {
+  private prepare(entries: GradientEntry[], values: StepValues): PreparedStep {
     const { implementation } = this.select();
     const iterations = this.iterations;
     const started = startRecords(
@@ -273,6 +273,11 @@ export abstract class FtpOptimizer extends Optimizer {
       update.t = record.born === null ? 1 : iterations - record.born + 1;
       update.n = record.updates + 1;
       update.fromWeights = update.t === 1 || record.dataId !== variable.dataId;
+      update.values = record.state.spec.method.scaled(values, {
+        learningRate: 1,
+        weightDecay: 1,
+        rule: record.ruleScale,
+      });
       records.push(record);
       updates.push(update);
     }

@@ -4,8 +4,7 @@ import type { VariableRecord } from './variable_record.js';
 
 /** Works out a record's factor on its rule's number; to be called anew when its anchor has changed. */
 export function scaleRecord(implementation: Implementation, record: VariableRecord): void {
-  const { state, update, placeScale } = record;
+  const { state, placeScale } = record;
   const ofAnchor = state.spec.method.anchorScale;
-  const rule = placeScale * (ofAnchor === null ? 1 : ofAnchor(anchorNorm(implementation, state)));
-  update.scales = rule === 1 ? undefined : { learningRate: 1, weightDecay: 1, rule };
+  record.ruleScale = placeScale * (ofAnchor === null ? 1 : ofAnchor(anchorNorm(implementation, state)));
 }

@@ -16,6 +16,8 @@ export interface VariableRecord {
   updates: number;
   /** Factor on the rule's number that the variable has by its place in the model. */
   placeScale: number;
+  /** The same with the factor that its anchor gives. */
+  ruleScale: number;
   /** Arguments of the next step, reused. */
   readonly update: VariableUpdate;
 }
@@ -29,6 +31,7 @@ export function newRecord(variable: Variable, state: VariableState): VariableRec
     born: null,
     updates: 0,
     placeScale: 1,
+    ruleScale: 1,
     update: {
       spec: state.spec,
       state,

@@ -29,17 +29,36 @@ const doubles = (words: Int32Array, at: number, count: number) => [
 describe('the plan', () => {
   it('has the words that native/kernels/plan.h reads', () => {
     const options = { momentum: 0.8, nesterov: true, weightDecay: 0.1, ...CONSTRAINT };
-    const words = new PlanEncoder().encode(settingsOf(compose(sgd, ftp), options), [
+    const settings = settingsOf(compose(sgd, ftp), options, { ema: true });
+    const words = new PlanEncoder().encode(settings, [
       variable(2, 3, 4),
-      { ...variable(1, 1, 9, true), scales: { learningRate: 0.5, weightDecay: 0, rule: 2 } },
+      {
+        ...variable(1, 1, 9, true),
+        values: { ...settings.values, learningRate: 0.75, weightDecay: 0 },
+        gradientScale: 0.5,
+        clipValue: 2,
+        emaMomentum: 0.99,
+      },
     ]);
-    expect(words.length).toBe(10 + 2 * 8 + 2 * 16);
-    expect([...words.subarray(0, 10)]).toEqual([0x46545032, 1, 1, 3, 0, 1, 2, 3, 4, 4]);
-    expect(doubles(words, 10, 8)).toEqual([1.5, 0.8, 0, 0.1, 0.5, 1e-2, 0.7, 0.6]);
-    expect([...words.subarray(26, 36)]).toEqual([2, 0, 2, 0, 3, 0, 4, 0, 7, 5]);
-    expect(doubles(words, 36, 3)).toEqual([1, 1, 1]);
+    expect(words.length).toBe(10 + 2 * (16 + 2 * 8));
+    expect([...words.subarray(0, 10)]).toEqual([0x46545033, 1, 1, 3, 0, 3, 2, 3, 4, 4]);
+    expect([...words.subarray(10, 20)]).toEqual([2, 0, 2, 0, 3, 0, 4, 0, 7, 5]);
+    expect(doubles(words, 20, 3)).toEqual([1, Number.POSITIVE_INFINITY, 0]);
+    expect(doubles(words, 26, 8)).toEqual([1.5, 0.8, 0, 0.1, 0.5, 1e-2, 0.7, 0.6]);
     expect([...words.subarray(42, 52)]).toEqual([3, 0, 1, 0, 1, 0, 9, 0, 7, 5]);
-    expect(doubles(words, 52, 3)).toEqual([0.5, 0, 2]);
+    expect(doubles(words, 52, 3)).toEqual([0.5, 2, 0.99]);
+    expect(doubles(words, 58, 8)).toEqual([0.75, 0.8, 0, 0, 0.5, 1e-2, 0.7, 0.6]);
+  });
+
+  it.each([
+    [{}, 1],
+    [{ checkFinite: false }, 0],
+    [{ checkFinite: false, ema: true }, 2],
+    [{ keepGradient: true }, 5],
+    [{ ema: true, keepGradient: true }, 7],
+  ])('step flags of %j', (others, flags) => {
+    const words = new PlanEncoder().encode(settingsOf(compose(adamw, none), {}, others), []);
+    expect(words[5]).toBe(flags);
   });
 
   it.each([
@@ -65,31 +84,31 @@ describe('the plan', () => {
     expect([...words.subarray(1, 5)]).toEqual(codes);
     expect([...words.subarray(5, 8)]).toEqual([0, 1, 0]);
     expect((words[8] as number) + (words[9] as number)).toBe(numbers.length);
-    expect(doubles(words, 10, numbers.length)).toEqual(numbers);
-    expect(words.length).toBe(10 + 2 * numbers.length + 16);
+    expect(doubles(words, 26, numbers.length)).toEqual(numbers);
+    expect(words.length).toBe(10 + 16 + 2 * numbers.length);
   });
 
   it('follows what changes from step to step, in the same buffer', () => {
     const settings = settingsOf(compose(adamw, ftp), {});
-    const first = 10 + 2 * 9;
+    const [first, second] = [10, 10 + 16 + 2 * 9];
     const encoder = new PlanEncoder();
-    const [a, b] = [
-      variable(2, 3, 4),
-      { ...variable(5, 6, 7), scales: { learningRate: 2, weightDecay: 3, rule: 4 } },
-    ];
+    const own = { ...settings.values, learningRate: 2, k: 0 };
+    const [a, b] = [variable(2, 3, 4), { ...variable(5, 6, 7), values: own, clipValue: 3 }];
     const words = encoder.encode(settings, [a, b]);
     a.t = 8;
     a.fromWeights = false;
     const values = { ...settings.values, learningRate: 0.25 };
-    const second = encoder.encode({ ...settings, values, checkFinite: false }, [b, a]);
-    expect(second).toBe(words);
-    expect(second[5]).toBe(0);
-    expect(doubles(second, 10, 1)).toEqual([0.25]);
-    expect([...second.subarray(first, first + 10)]).toEqual([2, 0, 5, 0, 6, 0, 7, 0, 7, 5]);
-    expect(doubles(second, first + 10, 3)).toEqual([2, 3, 4]);
-    expect([...second.subarray(first + 16, first + 26)]).toEqual([0, 0, 2, 0, 3, 0, 4, 0, 8, 5]);
-    expect(doubles(second, first + 26, 3)).toEqual([1, 1, 1]);
-    expect(encoder.encode(settings, [a]).length).toBe(first + 16);
+    expect(encoder.encode({ ...settings, values, checkFinite: false }, [b, a])).toBe(words);
+    expect(words[5]).toBe(0);
+    expect([...words.subarray(first, first + 10)]).toEqual([2, 0, 5, 0, 6, 0, 7, 0, 7, 5]);
+    expect(doubles(words, first + 10, 4)).toEqual([1, 3, 0, 2]);
+    expect(doubles(words, first + 26, 1)).toEqual([0]);
+    expect([...words.subarray(second, second + 10)]).toEqual([0, 0, 2, 0, 3, 0, 4, 0, 8, 5]);
+    expect(doubles(words, second + 10, 4)).toEqual([1, Number.POSITIVE_INFINITY, 0, 0.25]);
+    expect(doubles(words, second + 26, 1)).toEqual([1]);
+    const third = encoder.encode({ ...settings, values }, [a, { ...b, values: undefined }]);
+    expect(doubles(third, second + 16, 9)).toEqual(doubles(third, first + 16, 9));
+    expect(encoder.encode(settings, [a]).length).toBe(second);
   });
 
   it.each([0, 1, 2 ** 31 - 1, 2 ** 31, 2 ** 32 - 1, 2 ** 32, 5e12])('%d as an int64', (value) => {

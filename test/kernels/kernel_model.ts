@@ -45,7 +45,7 @@ function baseNumbers(options: OracleOptions, learningRate: number): number[] {
 
 /** Where variable `i` begins in a plan. */
 export const variableWord = (plan: Int32Array, i: number): number =>
-  10 + 2 * ((plan[8] as number) + (plan[9] as number)) + 16 * i;
+  10 + (16 + 2 * ((plan[8] as number) + (plan[9] as number))) * i;
 
 export function encodePlan(
   { options, learningRate, threads, checkFinite }: PlanSettings,
@@ -55,14 +55,11 @@ export function encodePlan(
   const ofBase = baseNumbers(options, learningRate);
   const ofRule = [k, constraintLearningRate, constraintBeta1, constraintBeta2];
   const numbers = [...ofBase, ...ofRule];
-  const plan = new Int32Array(10 + 2 * numbers.length + 16 * variables.length);
+  const plan = new Int32Array(10 + (16 + 2 * numbers.length) * variables.length);
   const view = new DataView(plan.buffer);
   const check = checkFinite === false ? 0 : 1;
-  plan.set([0x46545032, BASES[options.base], FTP, baseFlags(options), 0, check]);
+  plan.set([0x46545033, BASES[options.base], FTP, baseFlags(options), 0, check]);
   plan.set([variables.length, threads ?? 0, ofBase.length, ofRule.length], 6);
-  numbers.forEach((value, i) => {
-    view.setFloat64(4 * (10 + 2 * i), value, true);
-  });
   variables.forEach(({ layout, excluded, fromWeights, t, n }, i) => {
     const at = variableWord(plan, i);
     plan[at] = (excluded ? 1 : 0) | (fromWeights ? 2 : 0);
@@ -71,7 +68,9 @@ export function encodePlan(
     view.setBigInt64(4 * (at + 6), BigInt(layout.inner), true);
     plan[at + 8] = t;
     plan[at + 9] = n;
-    for (const scale of [10, 12, 14]) view.setFloat64(4 * (at + scale), 1, true);
+    [1, Number.POSITIVE_INFINITY, 0, ...numbers].forEach((value, j) => {
+      view.setFloat64(4 * (at + 10 + 2 * j), value, true);
+    });
   });
   return plan;
 }
@@ -126,6 +125,7 @@ export class KernelModel {
         BASES[options.base],
         FTP,
         baseFlags(options),
+        0,
         0,
         excluded,
         elementsOf(layout),

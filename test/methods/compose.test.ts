@@ -51,7 +51,7 @@ function stepOf(method: Method, options: object, variables: Given[], learningRat
         t: 1,
         n: 1,
         fromWeights: true,
-        ...(scales === undefined ? {} : { scales }),
+        ...(scales === undefined ? {} : { values: bound.scaled(bound.values(learningRate), scales) }),
       };
     });
     const values = bound.values(learningRate);

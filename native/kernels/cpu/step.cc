@@ -72,8 +72,8 @@ int64_t LayScratch(Work* work, double* scratch) {
   return partials + 2 * shares;
 }
 
-Work MakeWork(const StepOptions& options, const VariableStep& variable, bool stream) {
-  const Prepared prepared = Prepare(options, variable);
+Work MakeWork(const StepOptions& options, const VariableStep& variable, const Prepared& prepared,
+              bool stream) {
   Work work;
   work.projects = prepared.projects;
   work.row_sums = prepared.row_sums;
@@ -267,11 +267,13 @@ StepResult RunStep(const StepOptions& options, const VariableStep* variables, in
   int64_t large_scratch = 0;
   int64_t small_scratch = 0;
   int64_t gather_doubles = 0;
+  Preparation preparation(options);
   for (int64_t i = 0; i < count; ++i) {
     if (variables[i].size() == 0) continue;
     if (!IsCompiled(options, variables[i].excluded)) return {StepStatus::kUnsupported, i};
     const bool is_small = variables[i].size() <= kSmallVariable;
-    Work work = MakeWork(options, variables[i], elements >= kStreamElements);
+    Work work =
+        MakeWork(options, variables[i], preparation.Of(variables[i]), elements >= kStreamElements);
     work.variable = i;
     gather_doubles += work.gather_sums * CeilDiv(variables[i].size(), kPlainChunkElements);
     if (work.projects) {

@@ -35,29 +35,6 @@ bool Aligned(const void* pointer) {
   return reinterpret_cast<uintptr_t>(pointer) % (kPackWidth * sizeof(float)) == 0;
 }
 
-// Methods with their numbers. Nearly all variables of a list have the same step counts and factors,
-// and the powers of each would take longer than all the rest of a small variable: a variable like
-// the one before it takes over what was worked out for that one.
-class Preparation {
- public:
-  const Prepared& Of(const StepOptions& options, const VariableStep& x) {
-    const bool same = known_ && x.excluded == last_.excluded && x.t == last_.t && x.n == last_.n &&
-                      x.from_weights == last_.from_weights &&
-                      x.learning_rate_scale == last_.learning_rate_scale &&
-                      x.weight_decay_scale == last_.weight_decay_scale &&
-                      x.rule_scale == last_.rule_scale;
-    if (!same) prepared_ = Prepare(options, x);
-    last_ = x;
-    known_ = true;
-    return prepared_;
-  }
-
- private:
-  bool known_ = false;
-  VariableStep last_;
-  Prepared prepared_;
-};
-
 VariableRecord MakeRecord(const StepOptions& options, const VariableStep& variable, int64_t index,
                           const CudaTuning& tuning, const Prepared& prepared) {
   VariableRecord record = VariableRecord();
@@ -211,13 +188,13 @@ StepArgs BuildTable(const StepOptions& options, const VariableStep* variables, i
   int32_t record_count = 0;
   int64_t item_count = 0;
   int64_t finish_count = 0;
-  Preparation preparation;
+  Preparation preparation(options);
   for (const bool excluded : {false, true}) {
     for (int64_t i = 0; i < count; ++i) {
       if (variables[i].excluded != excluded || variables[i].size() == 0) continue;
       const int32_t index = record_count++;
       VariableRecord& record = records[index];
-      const Prepared& prepared = preparation.Of(options, variables[i]);
+      const Prepared& prepared = preparation.Of(variables[i]);
       record = MakeRecord(options, variables[i], i, tuning, prepared);
       record.sums = sums;
       sums += SumsOf(record.partition, prepared);

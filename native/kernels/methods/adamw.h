@@ -44,19 +44,17 @@ struct AdamW {
   };
 
   static Scalars Prepare(const Numbers& o, int32_t flags, const VariableStep& x) {
-    const double learning_rate = o.learning_rate * x.learning_rate_scale;
-    const double decay = o.weight_decay * x.weight_decay_scale;
     Scalars s;
     s.beta1 = static_cast<float>(o.beta1);
     s.one_minus_beta1 = static_cast<float>(1.0 - o.beta1);
     s.beta2 = static_cast<float>(o.beta2);
     s.one_minus_beta2 = static_cast<float>(1.0 - o.beta2);
-    s.step_size = static_cast<float>(learning_rate / (1.0 - std::pow(o.beta1, x.n)));
+    s.step_size = static_cast<float>(o.learning_rate / (1.0 - std::pow(o.beta1, x.n)));
     s.inverse_sqrt_bias2 = static_cast<float>(1.0 / std::sqrt(1.0 - std::pow(o.beta2, x.n)));
     s.epsilon = static_cast<float>(o.epsilon);
-    s.decay = static_cast<float>(learning_rate * decay);
+    s.decay = static_cast<float>(o.learning_rate * o.weight_decay);
     s.amsgrad = (flags & kAmsgrad) != 0;
-    s.reads_weights = decay != 0.0;
+    s.reads_weights = o.weight_decay != 0.0;
     return s;
   }
 

@@ -6,7 +6,7 @@
 //   n_t    = sqrt(sum C_t^2)              Frobenius norm of the tensor, with that flag
 //   s      = min(1, radius / n_t)
 //
-// No epsilon in the norm; the radius is > 0. The variable's own factor scales the radius.
+// No epsilon in the norm; the radius is > 0.
 #ifndef TFJS_FTP_KERNELS_METHODS_FIXED_RADIUS_H_
 #define TFJS_FTP_KERNELS_METHODS_FIXED_RADIUS_H_
 
@@ -33,9 +33,8 @@ struct FixedRadius {
     float radius;
     bool frobenius;
   };
-  static Scalars Prepare(const Numbers& o, int32_t flags, const VariableStep& x,
-                         const StepOptions&) {
-    return {static_cast<float>(o.radius * x.rule_scale), (flags & kFrobenius) != 0};
+  static Scalars Prepare(const Numbers& o, int32_t flags, const VariableStep&, const StepOptions&) {
+    return {static_cast<float>(o.radius), (flags & kFrobenius) != 0};
   }
 
   // Nothing of the old deviation is needed where C is formed from the weights.

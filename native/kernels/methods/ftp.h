@@ -8,7 +8,7 @@
 //
 // With the exact hyper-gradient only rows that were cut (gamma_{t-1} < n_{t-1}[r]) count in h: only
 // they depend on gamma. Weights that were assigned from outside do not depend on it at all: h is 0
-// then. The variable's own factor scales the step of gamma.
+// then.
 #ifndef TFJS_FTP_KERNELS_METHODS_FTP_H_
 #define TFJS_FTP_KERNELS_METHODS_FTP_H_
 
@@ -47,7 +47,7 @@ struct Ftp {
   static Scalars Prepare(const Numbers& o, int32_t flags, const VariableStep& x,
                          const StepOptions&) {
     Scalars s;
-    s.adam = MakeScalarAdam(o.learning_rate * x.rule_scale, o.beta1, o.beta2, x.t);
+    s.adam = MakeScalarAdam(o.learning_rate, o.beta1, o.beta2, x.t);
     s.k = o.k;
     s.exact = (flags & kExact) != 0;
     return s;

@@ -3,8 +3,6 @@
 //
 //   coupled:    g + strength d takes the place of g      the penalty strength / 2 sum d^2 of the
 //   loss decoupled:  w - learningRate strength d - u          as AdamW's decay
-//
-// The variable's own factor scales the strength.
 #ifndef TFJS_FTP_KERNELS_METHODS_L2_SP_H_
 #define TFJS_FTP_KERNELS_METHODS_L2_SP_H_
 
@@ -32,9 +30,8 @@ struct L2Sp {
   static Scalars Prepare(const Numbers& o, int32_t flags, const VariableStep& x,
                          const StepOptions& options) {
     const bool coupled = (flags & kCoupled) != 0;
-    const double strength = o.strength * x.rule_scale;
     const double rate = LearningRateOf(options, x);
-    return {static_cast<float>(coupled ? strength : rate * strength), coupled};
+    return {static_cast<float>(coupled ? o.strength : rate * o.strength), coupled};
   }
 
   template <class T>

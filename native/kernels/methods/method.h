@@ -50,7 +50,7 @@ enum class DeviationMode : int32_t {
 // The base update's learning rate for a variable: the first number of every base update that has
 // one.
 inline double LearningRateOf(const StepOptions& options, const VariableStep& variable) {
-  return options.base_numbers[0] * variable.learning_rate_scale;
+  return NumbersOf(options, variable).base[0];
 }
 
 // C_t from the stored deviation: W_{t-1} - A = ratio_{t-1} C_{t-1}, so C_t = ratio C_{t-1} - u.

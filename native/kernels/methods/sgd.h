@@ -39,16 +39,15 @@ struct Sgd {
   };
 
   static Scalars Prepare(const Numbers& o, int32_t flags, const VariableStep& x) {
-    const double decay = o.weight_decay * x.weight_decay_scale;
     Scalars s;
-    s.learning_rate = static_cast<float>(o.learning_rate * x.learning_rate_scale);
+    s.learning_rate = static_cast<float>(o.learning_rate);
     s.momentum = static_cast<float>(o.momentum);
     s.one_minus_dampening = static_cast<float>(1.0 - o.dampening);
-    s.decay = static_cast<float>(decay);
+    s.decay = static_cast<float>(o.weight_decay);
     s.has_buffer = (flags & kMomentum) != 0;
     s.first_update = x.n == 1;
     s.nesterov = (flags & kNesterov) != 0;
-    s.reads_weights = decay != 0.0;
+    s.reads_weights = o.weight_decay != 0.0;
     return s;
   }
 

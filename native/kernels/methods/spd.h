@@ -8,7 +8,7 @@
 //       1                elsewhere
 //
 // With the flag for rows there is one r per row, from norms sum_j |.| + 1e-8 (the authors' later
-// code). The strength is not limited to 1. The variable's own factor scales it.
+// code). The strength is not limited to 1.
 #ifndef TFJS_FTP_KERNELS_METHODS_SPD_H_
 #define TFJS_FTP_KERNELS_METHODS_SPD_H_
 
@@ -38,9 +38,8 @@ struct Spd {
     float strength;
     bool rows;
   };
-  static Scalars Prepare(const Numbers& o, int32_t flags, const VariableStep& x,
-                         const StepOptions&) {
-    return {static_cast<float>(o.strength * x.rule_scale), (flags & kRows) != 0};
+  static Scalars Prepare(const Numbers& o, int32_t flags, const VariableStep&, const StepOptions&) {
+    return {static_cast<float>(o.strength), (flags & kRows) != 0};
   }
 
   static DeviationMode ModeOf(const VariableStep& x) {
