@@ -12,6 +12,7 @@ import {
   type NativeLookup,
   type TensorflowStatus,
 } from '../native/addon.js';
+import { environment } from '../platform/node.js';
 import { ArraysImplementation, cpuAccess, wasmAccess } from './arrays.js';
 import { nodeBackend, OpImplementation } from './op.js';
 import { ReferenceImplementation } from './reference.js';
@@ -68,10 +69,11 @@ function nativeOnTensorflow(addon: NativeAddon, backend: KernelBackend): Impleme
 }
 
 /** The addon does not load. */
-function withoutAddon(tried: NativeLookup['tried']): Obstacle {
+function withoutAddon({ tried, possible }: NativeLookup): Obstacle {
+  if (!possible) return { code: 'ADDON_NOT_FOUND', reason: tried.map(({ reason }) => reason).join('; ') };
   const reason = `the compiled addon could not be loaded. Tried:\n${describeTried(tried)}\n${addonAdvice()}`;
   const code = 'ADDON_NOT_FOUND';
-  const named = process.env.TFJS_FTP_ADDON;
+  const named = environment().TFJS_FTP_ADDON;
   if (named === 'none') return { code, reason }; // as somebody wants it
   const why = 'the compiled addon could not be loaded';
   if (!named) return { code, reason, warning: { why, advice: '`npm rebuild tfjs-ftp` builds it' } };
@@ -90,8 +92,9 @@ function findNativeImplementation(name: string, backend: KernelBackend): Impleme
       reason: `the tfjs backend is '${name}'; the native step runs on 'tensorflow' (tfjs-node), 'wasm' and 'cpu'`,
     };
   }
-  const { addon, tried, problem } = findNative();
-  if (addon === null) return withoutAddon(tried);
+  const lookup = findNative();
+  const { addon, problem } = lookup;
+  if (addon === null) return withoutAddon(lookup);
   if (problem !== null) throw new RangeError(problem);
   if (name === 'tensorflow') return nativeOnTensorflow(addon, backend);
   const access = name === 'wasm' ? wasmAccess(backend) : cpuAccess(backend);

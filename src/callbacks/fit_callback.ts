@@ -1,9 +1,9 @@
 /** What a callback of `model.fit` is, and how one is made without tfjs-layers as a dependency. */
 
-import { createRequire } from 'node:module';
-import path from 'node:path';
 import type { Optimizer, Scalar, Tensor, Variable } from '@tensorflow/tfjs-core';
 import { FtpError } from '../errors.js';
+import { loadedModules } from '../platform/node.js';
+import { describe } from '../validate.js';
 
 /** Losses and metrics by name, as tfjs-layers gives them to callbacks. */
 export type FitLogs = { [name: string]: number | Scalar };
@@ -47,8 +47,24 @@ export interface Hooks {
 type LoadedCallback = FitCallback & { model: TrainedModel | null };
 
 /** `tf.Callback` of the tfjs-layers that is loaded. */
-interface Layers {
+export interface Layers {
   Callback: new () => LoadedCallback;
+}
+
+let given: Layers | null = null;
+
+/**
+ * Says whose `fit` callbacks are made for. Needed in a browser, where this package cannot see what is loaded; in Node,
+ * only for a tfjs-layers that was bundled into another file.
+ *
+ * @param layers `tf` of `@tensorflow/tfjs`, or `@tensorflow/tfjs-layers`.
+ * @throws TypeError for an object without the class `Callback`.
+ */
+export function useLayers(layers: { Callback: unknown }): void {
+  if (typeof layers?.Callback !== 'function') {
+    throw new TypeError(`layers must be tf or @tensorflow/tfjs-layers, got ${describe(layers)}`);
+  }
+  given = layers as Layers;
 }
 
 /**
@@ -56,16 +72,14 @@ interface Layers {
  * copy here, or to load it for users who never call `fit`, would both be wrong.
  */
 function loadedLayers(): Layers {
-  const { cache } = createRequire(path.resolve('callbacks.js'));
-  for (const [file, module] of Object.entries(cache)) {
-    if (!/[\\/]tfjs-layers[\\/]dist[\\/]/.test(file)) continue;
-    const exported = module?.exports as Partial<Layers> | undefined;
-    if (typeof exported?.Callback === 'function') return exported as Layers;
+  if (given !== null) return given;
+  for (const exported of loadedModules(/[\\/]tfjs-layers[\\/]dist[\\/]/)) {
+    if (typeof (exported as Partial<Layers> | undefined)?.Callback === 'function') return exported as Layers;
   }
   throw new FtpError(
     'TFJS_LAYERS_NOT_FOUND',
     'callbacks are for model.fit of tfjs-layers, which this process has not loaded: import @tensorflow/tfjs-node, ' +
-      '@tensorflow/tfjs or @tensorflow/tfjs-layers before making one',
+      '@tensorflow/tfjs or @tensorflow/tfjs-layers before making one; in a browser call callbacks.useLayers(tf) first',
   );
 }
 

@@ -1,3 +1,4 @@
+import { messageStream } from '../platform/node.js';
 import { checkOptionKeys, describe } from '../validate.js';
 import { type FitCallback, type FitLogs, type FitParams, makeCallback, readLog } from './fit_callback.js';
 
@@ -12,7 +13,7 @@ export interface ProgressStream {
 
 /** Options of {@link progress}. */
 export interface ProgressOptions {
-  /** Default: `process.stderr`. */
+  /** Default: `process.stderr`; in a browser the console. */
   stream?: ProgressStream;
 }
 
@@ -37,7 +38,7 @@ const BAR_WIDTH = 20;
  */
 export function progress(options: ProgressOptions = {}): FitCallback {
   checkOptionKeys('options', options, ['stream']);
-  const { stream = process.stderr } = options;
+  const { stream = messageStream() } = options;
   if (stream === null || typeof stream !== 'object' || typeof stream.write !== 'function') {
     throw new TypeError(`stream must have a function write, got ${describe(stream)}`);
   }

@@ -1,8 +1,8 @@
 /** Loads the compiled addon once and types what it exports. */
 
-import loadAddon from '../../load_addon.cjs';
 import { environmentProblem } from '../environment.js';
 import { FtpError } from '../errors.js';
+import { environment, loadAddon } from '../platform/node.js';
 
 /** Where the parts of a variable's state lie in its slab, in floats. */
 export interface NativeStateLayout {
@@ -154,6 +154,8 @@ export interface NativeLookup {
   path: string | null;
   /** Each path that did not work, with its reason. */
   tried: Array<{ path: string; reason: string }>;
+  /** Whether there could be one here; not in a browser. */
+  possible: boolean;
   /** What is wrong with an environment variable that the addon reads; no step is taken then. Null: nothing. */
   problem: string | null;
 }
@@ -166,8 +168,9 @@ export function findNative(): NativeLookup {
     const loaded = loadAddon();
     const addon = (loaded.addon as NativeAddon | undefined) ?? null;
     const problem =
-      addon === null ? null : environmentProblem(process.env, () => addon.buildInfo().simdLevels);
-    lookup = { addon, path: loaded.path ?? null, tried: loaded.tried, problem };
+      addon === null ? null : environmentProblem(environment(), () => addon.buildInfo().simdLevels);
+    const { path = null, tried, possible } = loaded;
+    lookup = { addon, path, tried, possible, problem };
   }
   return lookup;
 }
@@ -179,7 +182,7 @@ export function describeTried(tried: NativeLookup['tried']): string {
 
 /** What a user can do to get the addon. */
 export function addonAdvice(): string {
-  const named = process.env.TFJS_FTP_ADDON;
+  const named = environment().TFJS_FTP_ADDON;
   if (named === 'none') return 'TFJS_FTP_ADDON=none switches the addon off; unset it to use the addon.';
   if (named) {
     return 'Correct TFJS_FTP_ADDON, or unset it to use the addon of this installation: while it is set, no other file is tried.';

@@ -1,0 +1,122 @@
+/** The package in a browser: what a bundler makes of it, and the authors' trajectories in a real Chromium. */
+import { builtinModules } from 'node:module';
+import path from 'node:path';
+import { gzipSync } from 'node:zlib';
+import type { Browser, Page } from 'playwright-core';
+import { transformWithEsbuild } from 'vite';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { cases, checkGolden } from '../backends/golden_check.js';
+import type { Replay, ReplayState, StartReplay } from '../backends/golden_replay.js';
+import { describeOrSkip } from '../backends/skip.js';
+import { bundle, chromiumPath, openPage } from './chromium.js';
+
+const ENTRY = path.resolve(import.meta.dirname, '..', '..', 'dist', 'index.js');
+
+describe('the bundle for browsers', () => {
+  it('holds nothing of Node and stays small', async () => {
+    const { output } = await bundle(ENTRY, ['@tensorflow/tfjs-core']);
+    const { code, imports, moduleIds } = output[0];
+    expect(imports).toEqual(['@tensorflow/tfjs-core']);
+    expect(moduleIds.filter((id) => /node-gyp-build|load_addon|platform\/node/.test(id))).toEqual([]);
+    expect(code).not.toMatch(/__vite-browser-external|\bprocess\.(env|stderr)\b|\bBuffer\./);
+    const builtin = new RegExp(`from\\s*["'](node:)?(${builtinModules.join('|')})["']`);
+    expect(code).not.toMatch(builtin);
+    const { code: small } = await transformWithEsbuild(code, 'page.js', { minify: true });
+    expect(gzipSync(small).length, 'bytes, minified and compressed, without tfjs').toBeLessThan(MOST_BYTES);
+  });
+});
+
+/** What README states, and some room. */
+const MOST_BYTES = 50_000;
+
+/** A replay whose optimizer lives in the page. */
+function startInPage(page: Page): StartReplay {
+  const lists = (array: Float32Array) => Array.from(array);
+  return async (groups) => {
+    const plain = groups.map((group) => ({
+      ...group,
+      variables: group.variables.map((variable) => ({
+        ...variable,
+        init: lists(variable.init),
+        anchor: lists(variable.anchor),
+      })),
+    }));
+    await page.evaluate((given) => globalThis.subject.start(given as never), plain);
+    const unused = () => {
+      throw new Error('not used by golden cases');
+    };
+    return {
+      step: (rates, gradients) => {
+        const given = [...gradients].map(([name, values]) => [name, values && lists(values)] as const);
+        return page.evaluate(([a, b]) => globalThis.subject.step(a as number[], b as never), [
+          rates,
+          given,
+        ] as const);
+      },
+      read: async () => {
+        const entries = (await page.evaluate(() => globalThis.subject.read())) as Array<[string, never]>;
+        return new Map(entries.map(([name, state]) => [name, stateOf(state)]));
+      },
+      assign: unused,
+      reanchor: unused,
+      dispose: () => {}, // the next one does it
+    } satisfies Replay;
+  };
+}
+
+function stateOf(state: {
+  weights: number[];
+  constraint: (Omit<NonNullable<ReplayState['constraint']>, 'norms'> & { norms: number[] }) | null;
+  slots: Array<[string, number[]]>;
+  steps: [number, number] | null;
+}): ReplayState {
+  const { weights, constraint, slots, steps } = state;
+  return {
+    weights: Float32Array.from(weights),
+    constraint: constraint && { ...constraint, norms: Float32Array.from(constraint.norms) },
+    slots: Object.fromEntries(slots.map(([slot, values]) => [slot, Float32Array.from(values)])),
+    steps,
+  };
+}
+
+const missing = chromiumPath === undefined ? 'there is no Chromium (apt-get install chromium)' : null;
+
+describeOrSkip('in Chromium', missing, () => {
+  let browser: Browser;
+  let page: Page;
+  let problems: string[];
+  beforeAll(async () => {
+    ({ browser, page, problems } = await openPage());
+  });
+  afterAll(async () => {
+    await browser?.close();
+    expect(problems).toEqual([]);
+  });
+
+  for (const backend of ['cpu', 'wasm', 'webgl']) {
+    describe(backend, () => {
+      beforeAll(async () => {
+        expect(await page.evaluate((name) => globalThis.subject.useBackend(name), backend)).toBe(backend);
+      });
+
+      it('fits a model with a callback, in tfjs operations, and leaves no tensor behind', async () => {
+        const { losses, implementation, reason, tensors } = await page.evaluate(() =>
+          globalThis.subject.fit(),
+        );
+        expect(implementation).toBe('reference');
+        expect(reason).toMatch(backend === 'webgl' ? /tfjs backend is 'webgl'/ : /browser/);
+        expect(losses.at(-1)).toBeLessThan(losses[0] as number);
+        expect(tensors).toBe(0);
+      });
+
+      // A part of the cases, for the time that it takes: every read of a tensor waits for WebGL's software renderer.
+      const every = process.env.TFJS_FTP_BROWSER_CASES === 'all' ? 1 : backend === 'webgl' ? 8 : 3;
+      const chosen = cases.filter((_, i) => i % every === 0);
+      it.each(chosen.map((golden) => [golden.name, golden] as const))(
+        '%s',
+        async (_, golden) =>
+          void (await checkGolden(`chromium ${backend}`, golden, 'keras', startInPage(page))),
+      );
+    });
+  }
+});
