@@ -19,6 +19,7 @@ export type { ConstraintOptions } from './methods/ftp.js';
 export type { L2SpOptions } from './methods/l2_sp.js';
 export type { SgdUpdateOptions } from './methods/sgd.js';
 export type { SpdOptions } from './methods/spd.js';
+export type { TracOptions } from './methods/trac.js';
 export { FtpAdamWOptimizer } from './optimizers/adamw.js';
 export { FtpOptimizer } from './optimizers/ftp_optimizer.js';
 export type {
@@ -35,6 +36,7 @@ export type { LearningRate, NonFiniteAction, RunOptions } from './options.js';
 export { type AdamWOptions, adamw, type SgdOptions, sgd } from './plain.js';
 export * as recipes from './recipes/index.js';
 export * as spd from './spd.js';
+export * as trac from './trac.js';
 export * as schedules from './transforms/schedules.js';
 export { type ConstraintReport, constraintTable } from './variables/constraint_report.js';
 export type { ExcludedLayer, ExcludeOption, ExcludePattern } from './variables/exclude.js';

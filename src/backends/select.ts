@@ -125,9 +125,12 @@ function warnOfFallback({ code, warning }: Obstacle): void {
   );
 }
 
-/** A rule that changes the gradient must come before another optimizer, which is not in native code. */
-function hasNativeStep({ base, rule }: BoundMethod): boolean {
-  return base !== proposal || rule.onePass !== true;
+/** Why native code lacks a method; null where it has it. */
+function lacking({ base, rule }: BoundMethod): string | null {
+  if (rule.notNative) return `there is no native step of the rule '${rule.name}'`;
+  // A rule that changes the gradient must come before the other optimizer, which is not in native code.
+  if (base !== proposal || rule.onePass !== true) return null;
+  return `there is no native step of the rule '${rule.name}' around another optimizer`;
 }
 
 /**
@@ -145,13 +148,11 @@ export function selectImplementation(choice: ImplementationChoice, method?: Boun
       reason: "implementation: 'reference'",
     };
   }
+  const reason = method === undefined ? null : lacking(method);
   const found =
-    method === undefined || hasNativeStep(method)
+    reason === null
       ? findNativeImplementation(backend, engine().backend)
-      : {
-          code: 'NATIVE_FAILURE' as const,
-          reason: `there is no native step of the rule '${method.rule.name}' around another optimizer`,
-        };
+      : { code: 'NATIVE_FAILURE' as const, reason };
   if (!('code' in found)) return { implementation: found, backend, reason: null };
   if (choice === 'native') {
     throw new FtpError(found.code, `implementation: 'native' cannot run: ${found.reason}`);

@@ -90,6 +90,7 @@ export interface RuleReport {
   radius?: number;
   strength?: number;
   omega?: number;
+  scale?: number;
 }
 
 /** The rows of a variable: one row per output unit. */
@@ -177,6 +178,8 @@ export interface Rule<O = object> extends Piece<O> {
    * another optimizer.
    */
   readonly onePass?: boolean;
+  /** Whether native code lacks it. */
+  readonly notNative?: boolean;
   /** What a report tells; default: nothing. */
   report?(options: O, last: LastStep): Partial<RuleReport>;
   /** Numbers, [k], whose sum over all variables the step of each of them needs. */

@@ -28,6 +28,8 @@ export interface ConstraintReport {
   strength?: number;
   /** Under `digrap`: the learnt share of the conflict that is taken out of the gradient. */
   omega?: number;
+  /** Under `trac`: the learnt scale S of the way from the anchor. */
+  scale?: number;
   /** Number of rows. */
   rows: number;
   /** Whether the variable is left out of the projection. */

@@ -3,7 +3,7 @@ import * as tf from '@tensorflow/tfjs-core';
 import '@tensorflow/tfjs-backend-cpu';
 import { afterEach, beforeAll, describe, expect, it } from 'vitest';
 import * as methods from '../../src/index.js';
-import { digrap, fixedRadius, ftp, l2sp, spd } from '../../src/index.js';
+import { digrap, fixedRadius, ftp, l2sp, spd, trac } from '../../src/index.js';
 
 beforeAll(async () => {
   await tf.setBackend('cpu');
@@ -43,7 +43,8 @@ const balls = factories('fixedRadius', fixedRadius, { radius: 1 });
 const decays = factories('spd', spd);
 const pulls = factories('l2sp', l2sp);
 const directions = factories('digrap', digrap);
-const others = { ...balls, ...decays, ...pulls, ...directions };
+const scales = factories('trac', trac);
+const others = { ...balls, ...decays, ...pulls, ...directions, ...scales };
 const plain: Record<string, Make> = {
   'plain adamw': (options) => methods.adamw(1e-3, options),
   'plain sgd': (options) => methods.sgd(1e-3, options),
@@ -131,6 +132,7 @@ const OPTIONS: Record<string, Option> = {
   strengthLearningRate: { makes: directions, ...nonNegative },
   strengthBeta1: { makes: directions, ...unit },
   strengthBeta2: { makes: directions, ...unit },
+  sInit: { makes: scales, types: ['number'], ranges: [0, -1, NaN, Infinity], accepted: [1e-8, 1] },
   nonFinite: {
     makes: all,
     types: ['string'],

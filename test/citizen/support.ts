@@ -10,6 +10,7 @@ import {
   ftp,
   l2sp,
   spd,
+  trac,
 } from '../../src/index.js';
 import { numbers, randomTensor } from '../optimizers/support.js';
 
@@ -25,7 +26,7 @@ export const MAKERS: Readonly<Record<string, (options: FtpOptions) => FtpOptimiz
   spd: (options) => spd.sgd(0.05, { momentum: 0.9, strength: 0.5, exclude: ['head'], ...options }),
 };
 
-/** The same around an optimizer by rules that change its gradient, which have no native step: tfjs operations always. */
+/** The same where there is no native step, and tfjs operations always: rules that change another optimizer's gradient, TRAC. */
 export const REFERENCE_MAKERS: typeof MAKERS = {
   'digrap.wrap(adam)': (options) =>
     digrap.wrap(tf.train.adam(0.01), { exclude: ['head'], ...options, implementation: 'reference' }),
@@ -41,6 +42,12 @@ export const REFERENCE_MAKERS: typeof MAKERS = {
   'l2sp.wrap(adam), coupled': (options) => {
     const own = { strength: 2, coupled: true, exclude: ['head'] };
     return l2sp.wrap(tf.train.adam(0.01), { ...own, ...options, implementation: 'reference' });
+  },
+  trac: (options) =>
+    trac.adamw(0.01, { sInit: 0.05, exclude: ['head'], ...options, implementation: 'reference' }),
+  'trac.wrap(adam)': (options) => {
+    const own = { sInit: 0.05, exclude: ['head'] };
+    return trac.wrap(tf.train.adam(0.01), { ...own, ...options, implementation: 'reference' });
   },
 };
 

@@ -8,7 +8,7 @@ const PRELUDE = `
 import * as tf from '@tensorflow/tfjs-core';
 import '@tensorflow/tfjs-backend-cpu';
 import * as layers from '@tensorflow/tfjs-layers';
-import { digrap, FtpError, fixedRadius, ftp, l2sp, recipes, schedules, spd } from 'tfjs-ftp';
+import { digrap, FtpError, fixedRadius, ftp, l2sp, recipes, schedules, spd, trac } from 'tfjs-ftp';
 const model = layers.sequential({ layers: [layers.layers.dense({ units: 2, inputShape: [3] })] });
 `;
 
@@ -41,6 +41,7 @@ const methods = [
   'src/fixed_radius.ts',
   'src/l2_sp.ts',
   'src/digrap.ts',
+  'src/trac.ts',
   'src/transforms/schedules.ts',
 ];
 const files = [
@@ -61,7 +62,7 @@ describe('examples in docstrings', () => {
 
   for (const { file, code } of examples) {
     const reason = native.includes(file) ? whyNoAddon() : null;
-    const title = `${file}: ${code.split('\n').find((line) => /(ftp|digrap|spd|fixedRadius|l2sp|schedules)\.|recipes\.|createFusedStep\(|DeviceBuffer\.from|try/.test(line))}`;
+    const title = `${file}: ${code.split('\n').find((line) => /(ftp|digrap|spd|fixedRadius|l2sp|trac|schedules)\.|recipes\.|createFusedStep\(|DeviceBuffer\.from|try/.test(line))}`;
     it.skipIf(reason !== null)(reason === null ? title : `${title} (skipped: ${reason})`, () => {
       const { before, after } = AROUND[file] ?? { before: '', after: '' };
       const complete = code.includes('import ') ? code : `${PRELUDE}${before}\n${code}\n${after}`;
