@@ -1,5 +1,22 @@
-import type { Scalar } from '@tensorflow/tfjs-core';
-import type { Ops } from './method.js';
+/** The operations of one Adam step: those of tfjs, or {@link NUMBERS}. */
+interface Arithmetic<T> {
+  add(a: T, b: T | number): T;
+  sub(a: T, b: T | number): T;
+  mul(a: T, b: T | number): T;
+  div(a: T, b: T | number): T;
+  sqrt(a: T): T;
+  square(a: T): T;
+}
+
+/** On numbers of JavaScript, in float64. */
+export const NUMBERS: Arithmetic<number> = {
+  add: (a, b) => a + b,
+  sub: (a, b) => a - b,
+  mul: (a, b) => a * b,
+  div: (a, b) => a / b,
+  sqrt: Math.sqrt,
+  square: (a) => a * a,
+};
 
 /** Adam on one number. */
 export interface ScalarAdam {
@@ -12,15 +29,15 @@ export interface ScalarAdam {
 const EPSILON = 1e-8;
 
 /** `x` after step `t` (from 1) with the gradient `h`, and the raw moments `m` and `v` after it. */
-export function stepScalar(
-  { add, div, mul, sqrt, square, sub }: Ops,
+export function stepScalar<T>(
+  { add, div, mul, sqrt, square, sub }: Arithmetic<NoInfer<T>>,
   { learningRate, beta1, beta2 }: ScalarAdam,
   t: number,
-  h: Scalar,
-  [x, m0, v0]: readonly [Scalar, Scalar, Scalar],
-): { x: Scalar; m: Scalar; v: Scalar } {
-  const m = add(mul(m0, beta1), mul(h, 1 - beta1)) as Scalar;
-  const v = add(mul(v0, beta2), mul(square(h), 1 - beta2)) as Scalar;
+  h: T,
+  [x, m0, v0]: readonly [T, T, T],
+): { x: T; m: T; v: T } {
+  const m = add(mul(m0, beta1), mul(h, 1 - beta1));
+  const v = add(mul(v0, beta2), mul(square(h), 1 - beta2));
   const root = add(sqrt(div(v, 1 - beta2 ** t)), EPSILON);
-  return { x: sub(x, mul(div(div(m, 1 - beta1 ** t), root), learningRate)) as Scalar, m, v };
+  return { x: sub(x, mul(div(div(m, 1 - beta1 ** t), root), learningRate)), m, v };
 }

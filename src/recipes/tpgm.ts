@@ -22,6 +22,7 @@ import {
 } from '@tensorflow/tfjs-core';
 import { FtpError } from '../errors.js';
 import { type BallNorm, ballNorms, heldInBall } from '../methods/fixed_radius.js';
+import { NUMBERS, stepScalar } from '../methods/scalar_adam.js';
 import { checkInteger, checkNumber, checkOptionKeys, describe } from '../validate.js';
 import { type ExcludeOption, Exclusion } from '../variables/exclude.js';
 import { type ModelLike, OutputAxes } from '../variables/output_axis.js';
@@ -97,9 +98,8 @@ const KEYS = [
 
 /** Lower bound of a radius. */
 const MIN_RADIUS = 1e-8;
-const BETA1 = 0.9;
-const BETA2 = 0.999;
-const EPSILON = 1e-8;
+/** Of Adam on the radii. */
+const BETAS = { beta1: 0.9, beta2: 0.999 };
 
 /** Added to the norms where the projection is differentiated, for a finite gradient on the anchor itself. */
 const NORM_EPSILON = 1e-8;
@@ -207,7 +207,7 @@ export class TpgmRadii {
       ball.radius = radii[i] as number;
       const gradient = gradients[i];
       // As with any optimizer, a weight that the loss does not depend on is left alone.
-      if (gradient !== null && gradient !== undefined) adam(ball, gradient, this.options.learningRate);
+      if (gradient !== null && gradient !== undefined) moveRadius(ball, gradient, this.options.learningRate);
     }
   }
 
@@ -350,12 +350,11 @@ export class TpgmRadii {
 }
 
 /** One step of Adam on a radius. */
-function adam(ball: Ball, gradient: number, learningRate: number): void {
-  ball.updates += 1;
-  ball.m = BETA1 * ball.m + (1 - BETA1) * gradient;
-  ball.v = BETA2 * ball.v + (1 - BETA2) * gradient ** 2;
-  const root = Math.sqrt(ball.v / (1 - BETA2 ** ball.updates)) + EPSILON;
-  ball.radius = (ball.radius as number) - (learningRate * (ball.m / (1 - BETA1 ** ball.updates))) / root;
+function moveRadius(ball: Ball, gradient: number, learningRate: number): void {
+  const { radius, m, v, updates } = ball;
+  const adam = { ...BETAS, learningRate };
+  const { x, ...moments } = stepScalar(NUMBERS, adam, updates + 1, gradient, [radius as number, m, v]);
+  Object.assign(ball, { ...moments, radius: x, updates: updates + 1 });
 }
 
 /**

@@ -1,12 +1,8 @@
 // Statistics of batch normalization stay as they are while a model trains, in nested models and wrappers too.
 import * as tf from '@tensorflow/tfjs';
-import { beforeAll, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { recipes } from '../../src/index.js';
 import { changed, examples, net, values } from './support.js';
-
-beforeAll(async () => {
-  await tf.setBackend('cpu');
-});
 
 const statistics = (names: string[]) => names.filter((name) => name.includes('moving_'));
 

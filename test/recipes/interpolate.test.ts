@@ -1,6 +1,6 @@
 // WiSE-FT: the authors' numbers, sweeps, and what is left as it was.
 import * as tf from '@tensorflow/tfjs';
-import { beforeAll, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { recipes } from '../../src/index.js';
 import {
   changed,
@@ -11,14 +11,11 @@ import {
   net,
   type StoredParam,
   setWeights,
+  stored,
   values,
   weightsModel,
   withoutLeak,
 } from './support.js';
-
-beforeAll(async () => {
-  await tf.setBackend('cpu');
-});
 
 interface WiseFt {
   tolerance: { params_rel: number };
@@ -38,9 +35,7 @@ describe("the authors' numbers", () => {
 
   it.each(interpolations)('alpha $alpha, Fisher weights $fisher', async ({ alpha, fisher, merged }) => {
     const model = weightsModel(params);
-    const of = (key: 'init' | 'anchor') =>
-      named(model, params, (name) => params.find((p) => p.name === name)?.[key]);
-    const [tuned, anchor] = [of('init'), of('anchor')];
+    const [tuned, anchor] = [stored(model, params, 'init'), stored(model, params, 'anchor')];
     setWeights(model, tuned);
     const weights = {
       anchor: named(model, params, (name) => fisher_anchor[name]),

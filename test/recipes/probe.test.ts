@@ -1,12 +1,8 @@
 // Linear probing and LP-FT: what they train, what they leave as it was, and when they stop.
 import * as tf from '@tensorflow/tfjs';
-import { beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { beforeEach, describe, expect, it } from 'vitest';
 import { ftp, recipes } from '../../src/index.js';
 import { changed, dataset, examples, net, values, withoutLeak } from './support.js';
-
-beforeAll(async () => {
-  await tf.setBackend('cpu');
-});
 
 let model: tf.LayersModel;
 const train = examples(24, 1);

@@ -13,10 +13,6 @@ import {
   withoutLeak,
 } from './support.js';
 
-beforeAll(async () => {
-  await tf.setBackend('cpu');
-});
-
 interface Soup {
   tolerance: { params_rel: number };
   params: { name: string; shape: number[] }[];

@@ -1,8 +1,12 @@
 /** What the tests of recipes share: models, data, weights as numbers, and the stored tables. */
 import { readFileSync } from 'node:fs';
 import * as tf from '@tensorflow/tfjs';
-import { expect } from 'vitest';
+import { beforeAll, expect } from 'vitest';
 import { randomTensor } from '../optimizers/support.js';
+
+beforeAll(async () => {
+  await tf.setBackend('cpu');
+});
 
 export function fixture<T>(name: string): T {
   const url = new URL(`../fixtures/golden2/${name}.json`, import.meta.url);
@@ -59,6 +63,15 @@ export function named(
     return values === undefined ? [] : [[nameIn(model, name), tf.tensor(values, shape, 'float32')] as const];
   });
   return Object.fromEntries(entries);
+}
+
+/** What a table has for every parameter under `key`, as {@link named}. */
+export function stored(
+  model: tf.LayersModel,
+  params: StoredParam[],
+  key: 'init' | 'anchor',
+): tf.NamedTensorMap {
+  return named(model, params, (name) => params.find((param) => param.name === name)?.[key]);
 }
 
 export function setWeights(model: tf.LayersModel, values: tf.NamedTensorMap): void {

@@ -1,6 +1,6 @@
 // TPGM: the authors' radii, gradients and projections; held-out batches; what is left as it was.
 import * as tf from '@tensorflow/tfjs';
-import { beforeAll, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { fixedRadius, recipes } from '../../src/index.js';
 import {
   dataset,
@@ -12,14 +12,11 @@ import {
   net,
   type StoredParam,
   setWeights,
+  stored,
   values,
   weightsModel,
   withoutLeak,
 } from './support.js';
-
-beforeAll(async () => {
-  await tf.setBackend('cpu');
-});
 
 interface Tpgm {
   options: { proj_lr: number; exclude_list: string[] };
@@ -78,9 +75,7 @@ describe.each([
 
   function start() {
     const model = weightsModel(params);
-    const of = (key: 'init' | 'anchor') =>
-      named(model, params, (name) => params.find((p) => p.name === name)?.[key]);
-    const [tuned, anchor] = [of('init'), of('anchor')];
+    const [tuned, anchor] = [stored(model, params, 'init'), stored(model, params, 'anchor')];
     setWeights(model, tuned);
     tf.dispose(tuned);
     const radii = recipes.tpgm(model, {
