@@ -33,15 +33,15 @@ export interface VariableState {
   readonly spec: StateSpec;
 }
 
-/** One variable of a step. */
-export interface VariableUpdate extends PlanVariable {
+/** One variable of a step, whose weights are an `A`. */
+export interface VariableUpdate<A = Tensor> extends PlanVariable {
   readonly spec: StateSpec;
   state: VariableState;
   /** Weights before the step. */
-  weights: Tensor;
-  gradient: Tensor;
+  weights: A;
+  gradient: A;
   /** With the base update `proposal`: the weights that another optimizer proposes; else null. */
-  proposal: Tensor | null;
+  proposal: A | null;
 }
 
 /** A part of a variable's state. */
@@ -60,20 +60,25 @@ export class NonFiniteGradient extends Error {
   }
 }
 
-export interface Implementation {
-  readonly name: ImplementationName;
+/** What keeps states and computes steps, over weights that are an `A`. Slots are read as a `V`, and written as an `A` or `W`. */
+export interface StateImplementation<A, V, W> {
   /** New state, all zeros but the anchor, of which it takes a copy (null where the method has none). */
-  createState(spec: StateSpec, anchor: Tensor | null): VariableState;
+  createState(spec: StateSpec, anchor: A | null): VariableState;
   /**
-   * One step: updates every state in place and returns fresh tensors with the new weights, which the
-   * caller owns. Throws before anything is written.
+   * One step: updates every state in place and returns the new weights: fresh tensors, which the caller owns, or the
+   * arrays that it was given. Throws before anything is written.
    */
-  step(settings: StepSettings, updates: VariableUpdate[]): Tensor[];
+  step(settings: StepSettings, updates: VariableUpdate<A>[]): A[];
   /** A fresh copy of a slot, owned by the caller. */
-  read(state: VariableState, slot: string): Tensor;
+  read(state: VariableState, slot: string): V;
   /** Copies `value` into a slot. */
-  write(state: VariableState, slot: string, value: Tensor): void;
+  write(state: VariableState, slot: string, value: A | W): void;
   disposeState(state: VariableState): void;
+}
+
+/** The same under tfjs. */
+export interface Implementation extends StateImplementation<Tensor, Tensor, Tensor> {
+  readonly name: ImplementationName;
 }
 
 /** The slots of a state in the order in which they are saved. */

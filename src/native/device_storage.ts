@@ -2,20 +2,22 @@
 
 import { nativeFailure, type Section } from '../backends/native_state.js';
 import { checkLength, describe } from '../validate.js';
-import type { DeviceStepperHandle, NativeDevice } from './addon.js';
+import type { DeviceStepperHandle, NativeAddon, NativeDevice } from './addon.js';
 import { DeviceBuffer } from './device_buffer.js';
-import { allFinite, type Extent, type FusedStorage } from './storage.js';
+import { allFinite, type Extent, FusedStorage } from './storage.js';
 
 /** Floats that are downloaded at a time to be looked at. */
 const PIECE = 2 ** 20;
 
-export class DeviceStorage implements FusedStorage<DeviceBuffer> {
+export class DeviceStorage extends FusedStorage<DeviceBuffer> {
   private readonly stepper: DeviceStepperHandle;
 
   constructor(
+    addon: NativeAddon,
     private readonly native: NativeDevice,
     private readonly device: number,
   ) {
+    super(addon);
     this.stepper = native.newStepper(device);
   }
 
@@ -51,41 +53,47 @@ export class DeviceStorage implements FusedStorage<DeviceBuffer> {
     return true;
   }
 
-  newSlab(length: number): DeviceBuffer {
+  dispose(): void {
+    this.native.freeStepper(this.stepper);
+  }
+
+  protected newSlab(length: number): DeviceBuffer {
     return DeviceBuffer.alloc(length, { device: this.device });
   }
 
-  freeSlab(slab: DeviceBuffer): void {
+  protected freeSlab(slab: DeviceBuffer): void {
     slab.free();
   }
 
-  read(slab: DeviceBuffer, { offset, length }: Section): Float32Array {
+  protected readSection(slab: DeviceBuffer, { offset, length }: Section): Float32Array {
     return slab.download(new Float32Array(length), offset);
   }
 
-  write(slab: DeviceBuffer, { offset }: Section, values: Float32Array): void {
-    slab.upload(values, offset);
+  protected writeSection(
+    slab: DeviceBuffer,
+    { offset, length }: Section,
+    value: DeviceBuffer | Float32Array | number,
+  ): void {
+    const memory = () => slab.memory('a state slab');
+    if (value === 0) {
+      this.enqueue('clearing', () => this.native.clear(memory(), offset, length));
+    } else if (value instanceof DeviceBuffer) {
+      this.enqueue('copying', () => this.native.copy(memory(), offset, value.memory('the array'), 0, length));
+    } else {
+      slab.upload(typeof value === 'number' ? new Float32Array(length).fill(value) : value, offset);
+    }
   }
 
-  clear(slab: DeviceBuffer, { offset, length }: Section): void {
-    this.enqueue('clearing', () => this.native.clear(slab.memory('a state slab'), offset, length));
-  }
-
-  copy(slab: DeviceBuffer, { offset, length }: Section, from: DeviceBuffer): void {
-    this.enqueue('copying', () =>
-      this.native.copy(slab.memory('a state slab'), offset, from.memory('the array'), 0, length),
-    );
-  }
-
-  step(plan: Int32Array, slabs: DeviceBuffer[], weights: DeviceBuffer[], gradients: DeviceBuffer[]): void {
+  protected run(
+    plan: Int32Array,
+    slabs: DeviceBuffer[],
+    weights: DeviceBuffer[],
+    gradients: DeviceBuffer[],
+  ): void {
     const memory = (buffers: DeviceBuffer[]) =>
       buffers.map((buffer) => buffer.memory('a buffer of the step'));
     const outputs = memory(weights);
     this.native.step(this.stepper, plan, memory(slabs), outputs, memory(gradients), outputs);
-  }
-
-  dispose(): void {
-    this.native.freeStepper(this.stepper);
   }
 
   private enqueue(what: string, action: () => void): void {

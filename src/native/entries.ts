@@ -1,41 +1,32 @@
-/** The variables of a fused step: checks of what the user gives, and what the step keeps of each. */
+/** Checks of the variables that a fused step is given, and of the memory that they may share. */
 
-import { sectionOf } from '../backends/native_state.js';
-import type { PlanVariable } from '../backends/plan.js';
+import type { StateSpec } from '../backends/types.js';
+import type { BoundMethod } from '../methods/method.js';
 import { checkBoolean, checkInteger, checkOptionKeys, describe } from '../validate.js';
 import { nonFiniteStart } from '../variables/non_finite_start.js';
-import { layoutOfAxis, type RowLayout, rowLayoutByRank } from '../variables/row_layout.js';
-import type { NativeStateLayout } from './addon.js';
+import { layoutOfAxis, product, rowLayoutByRank } from '../variables/row_layout.js';
+import type { StepRecord } from '../variables/variable_record.js';
 import type { Extent, FusedArray, FusedStorage } from './storage.js';
 import type { FusedVariable } from './types.js';
 
-/** What stays the same of a variable. */
+/** A variable that was checked. */
 export interface CheckedVariable<A extends FusedArray> {
-  name: string;
+  spec: StateSpec;
   weights: A;
   anchor: A;
   elements: number;
-  excluded: boolean;
-  rows: RowLayout;
 }
 
-/** A variable with its slab and counters. */
-export interface Entry<A extends FusedArray> extends Omit<CheckedVariable<A>, 'anchor'> {
-  layout: NativeStateLayout;
-  slab: A;
-  /** Number of the step that brought its first gradient. */
-  born: number | null;
-  updates: number;
-  /** Whether the weights are not what the last step left. */
-  fromWeights: boolean;
-  /** Mean MARS norm of the anchor's rows; null: not asked for since the anchor was set. */
-  anchorNorm: number | null;
-  /** Factor on the rule's number. */
-  ruleScale: number;
-  plan: PlanVariable;
+/** What a fused step knows of a variable. */
+export interface FusedRecord<A extends FusedArray> extends StepRecord<A> {
+  readonly elements: number;
+  /** Whether the weights were assigned from outside since the last step. */
+  assigned: boolean;
 }
 
-const VARIABLE_KEYS = ['name', 'weights', 'shape', 'outputAxis', 'anchor', 'excluded'];
+const VARIABLE_KEYS = ['name', 'weights', 'shape'];
+/** They say how a variable is held, and mean nothing to a method without an anchor. */
+const HOLDING_KEYS = ['outputAxis', 'anchor', 'excluded'];
 
 function checkShape(name: string, shape: unknown): number[] {
   if (!Array.isArray(shape))
@@ -65,14 +56,14 @@ export function checkOverlap<A extends FusedArray>(
 /** Finds weights that share memory with an array, of all variables at once. */
 export class WeightsMemory<A extends FusedArray> {
   /** By memory: the weights in it, in ascending order; they do not overlap. */
-  private readonly byMemory = new Map<unknown, Array<Extent & { entry: Entry<A> }>>();
+  private readonly byMemory = new Map<unknown, Array<Extent & { record: StepRecord<A> }>>();
 
   constructor(
     private readonly storage: FusedStorage<A>,
-    entries: readonly Entry<A>[],
+    records: readonly StepRecord<A>[],
   ) {
-    for (const entry of entries) {
-      const extent = { ...storage.extentOf(entry.weights), entry };
+    for (const record of records) {
+      const extent = { ...storage.extentOf(record.update.weights), record };
       if (extent.start === extent.end) continue;
       const list = this.byMemory.get(extent.memory);
       if (list === undefined) this.byMemory.set(extent.memory, [extent]);
@@ -95,85 +86,59 @@ export class WeightsMemory<A extends FusedArray> {
     }
     const found = list[low];
     if (found === undefined || found.start >= end) return;
-    const now = this.storage.extentOf(found.entry.weights);
+    const { name: owner, update } = found.record;
+    const now = this.storage.extentOf(update.weights);
     if (now.start === now.end) return; // freed since: the memory is somebody else's
-    throw new RangeError(
-      `gradient of '${name}' must not share memory with the weights of '${found.entry.name}'`,
-    );
+    throw new RangeError(`gradient of '${name}' must not share memory with the weights of '${owner}'`);
   }
 }
 
 function checkVariable<A extends FusedArray>(
   storage: FusedStorage<A>,
   variable: FusedVariable<A>,
+  all: BoundMethod,
 ): CheckedVariable<A> {
   const { name, outputAxis } = variable;
   const shape = checkShape(name, variable.shape);
-  const elements = shape.reduce((product, extent) => product * extent, 1);
+  const elements = product(shape);
   const weights = storage.checkArray(`weights of '${name}' [${shape}]`, variable.weights, elements);
   const excluded = checkBoolean(`excluded of '${name}'`, variable.excluded ?? false);
-  const rows = outputAxis === undefined ? rowLayoutByRank(shape) : layoutOfAxis(name, shape, outputAxis);
+  const layout = outputAxis === undefined ? rowLayoutByRank(shape) : layoutOfAxis(name, shape, outputAxis);
   const anchor =
     variable.anchor === undefined
       ? weights
       : storage.checkArray(`anchor of '${name}' [${shape}]`, variable.anchor, elements);
-  return { name, weights, anchor, elements, excluded, rows };
+  const method = excluded ? all.plain : all;
+  return { spec: { name, shape, layout, excluded, method }, weights, anchor, elements };
 }
 
 /** All variables, checked, their values too where `finite`; throws before anything is allocated. */
 export function checkVariables<A extends FusedArray>(
   storage: FusedStorage<A>,
   variables: readonly FusedVariable<A>[],
+  method: BoundMethod,
   finite: boolean,
 ): CheckedVariable<A>[] {
   const names = new Set<string>();
+  const keys = method.has('anchor') ? [...VARIABLE_KEYS, ...HOLDING_KEYS] : VARIABLE_KEYS;
   const checked = variables.map((variable, i) => {
-    checkOptionKeys(`variables[${i}]`, variable, VARIABLE_KEYS);
+    checkOptionKeys(`variables[${i}]`, variable, keys);
     const { name } = variable;
     if (typeof name !== 'string') {
       throw new TypeError(`variables[${i}].name must be a string, got ${describe(name)}`);
     }
     if (names.has(name)) throw new RangeError(`variables has '${name}' twice`);
     names.add(name);
-    return checkVariable(storage, variable);
+    return checkVariable(storage, variable, method);
   });
-  checkOverlap(storage, checked);
-  for (const { name, weights, anchor, excluded } of finite ? checked : []) {
+  checkOverlap(
+    storage,
+    checked.map(({ spec: { name }, weights }) => ({ name, weights })),
+  );
+  for (const { spec, weights, anchor } of finite ? checked : []) {
+    const { name, excluded } = spec;
     if (!storage.isFinite(weights)) throw nonFiniteStart('weights', name);
     if (anchor !== weights && !excluded && !storage.isFinite(anchor)) throw nonFiniteStart('anchor', name);
   }
   return checked;
-}
-
-/** A new slab for each variable, with its anchor; where one cannot be made, those made before are given up. */
-export function makeEntries<A extends FusedArray>(
-  storage: FusedStorage<A>,
-  variables: readonly CheckedVariable<A>[],
-  layoutOf: (excluded: boolean, rows: RowLayout) => NativeStateLayout,
-): Entry<A>[] {
-  const entries: Entry<A>[] = [];
-  try {
-    for (const { anchor, ...variable } of variables) {
-      const { excluded, rows } = variable;
-      const layout = layoutOf(excluded, rows);
-      const slab = storage.newSlab(layout.length);
-      const plan = { spec: { layout: rows, excluded }, t: 1, n: 1, fromWeights: true };
-      entries.push({
-        ...variable,
-        layout,
-        slab,
-        plan,
-        born: null,
-        updates: 0,
-        fromWeights: true,
-        anchorNorm: null,
-        ruleScale: 1,
-      });
-      if (!excluded) storage.copy(slab, sectionOf(layout, 'anchor'), anchor);
-    }
-    return entries;
-  } catch (error) {
-    for (const { slab } of entries) storage.freeSlab(slab);
-    throw error;
-  }
 }

@@ -1,15 +1,19 @@
-/** Fused FTP steps over arrays of one kind. */
+/** Fused steps over arrays of one kind. */
 
 /// <reference lib="esnext.disposable" preserve="true" />
 
-import { nativeFailure, nonFiniteIndex, sectionOf, slabLayout } from '../backends/native_state.js';
-import { PlanEncoder, type StepSettings } from '../backends/plan.js';
+import { NonFiniteGradient, type StepSettings, slotsOf, type VariableUpdate } from '../backends/types.js';
 import { FtpError } from '../errors.js';
 import { changedOptions, INSPECT, type Inspect, summarize } from '../inspect.js';
 import { adamw } from '../methods/adamw.js';
+import { digrap } from '../methods/digrap.js';
+import { fixedRadius } from '../methods/fixed_radius.js';
 import { ftp } from '../methods/ftp.js';
-import { type BoundMethod, compose, type Method, type SlotName } from '../methods/method.js';
+import { l2sp } from '../methods/l2_sp.js';
+import { type BaseUpdate, type BoundMethod, compose, type Rule, type SlotName } from '../methods/method.js';
+import { none } from '../methods/none.js';
 import { sgd } from '../methods/sgd.js';
+import { spd } from '../methods/spd.js';
 import { checkLearningRate, RUN_OPTIONS, type RunSettings, resolveOptions } from '../options.js';
 import {
   checkChoice,
@@ -19,26 +23,46 @@ import {
   checkOptionKeys,
   describe,
 } from '../validate.js';
+import { anchorNorm } from '../variables/anchor_norm.js';
+import { type ConstraintReport, excludedReport, reportOf } from '../variables/constraint_report.js';
+import { product } from '../variables/row_layout.js';
+import { RuleScales } from '../variables/rule_scales.js';
+import { scaleRecord } from '../variables/scale_record.js';
 import {
-  anchorNormOf,
-  type ConstraintReport,
-  excludedReport,
-  reportOf,
-} from '../variables/constraint_report.js';
-import type { RowLayout } from '../variables/row_layout.js';
+  constraintSteps,
+  countsAt,
+  countUpdate,
+  newRecord,
+  nextUpdate,
+  nonFiniteGradient,
+  replaceState,
+  restartRecord,
+} from '../variables/variable_record.js';
 import { type NativeAddon, requireNative } from './addon.js';
 import { DeviceBuffer } from './device_buffer.js';
 import { DeviceStorage } from './device_storage.js';
 import { makeDisposable } from './disposable.js';
-import { checkOverlap, checkVariables, type Entry, makeEntries, WeightsMemory } from './entries.js';
+import {
+  type CheckedVariable,
+  checkOverlap,
+  checkVariables,
+  type FusedRecord,
+  WeightsMemory,
+} from './entries.js';
 import { HostStorage } from './host_storage.js';
 import type { FusedArray, FusedStorage } from './storage.js';
 import type { FusedState, FusedStepOptions, FusedVariable } from './types.js';
 
-const METHODS: Readonly<Record<FusedStepOptions['base'], Method>> = {
-  adamw: compose(adamw, ftp),
-  sgd: compose(sgd, ftp),
-};
+const BASES = { adamw, sgd } as Record<FusedStepOptions['base'], BaseUpdate>;
+const RULES = { ftp, none, fixedRadius, spd, l2sp, digrap } as Record<
+  NonNullable<FusedStepOptions['rule']>,
+  Rule
+>;
+
+/** The piece that the option `name` chooses. */
+function choose<T>(name: string, value: unknown, pieces: { readonly [name: string]: T }): T {
+  return pieces[checkChoice(name, value, Object.keys(pieces))] as T;
+}
 
 /** The storage of the kind that the first variable's weights are of. */
 function storageOf<A extends FusedArray>(
@@ -49,13 +73,13 @@ function storageOf<A extends FusedArray>(
   const { device } = addon;
   const storage =
     first instanceof DeviceBuffer && device !== undefined
-      ? new DeviceStorage(device, first.device)
+      ? new DeviceStorage(addon, device, first.device)
       : new HostStorage(addon);
-  return storage as FusedStorage<FusedArray> as FusedStorage<A>;
+  return storage as unknown as FusedStorage<A>;
 }
 
 /**
- * FTP steps over a fixed list of variables; {@link createFusedStep} makes one.
+ * Steps over a fixed list of variables; {@link createFusedStep} makes one.
  *
  * `A` is the kind of its arrays: Float32Array, or {@link DeviceBuffer} of one CUDA device.
  *
@@ -70,16 +94,17 @@ export class FusedStep<A extends FusedArray = Float32Array> {
   private readonly method: BoundMethod;
   private readonly settings: RunSettings;
   private readonly storage: FusedStorage<A>;
-  private readonly all: Entry<A>[];
+  private readonly all: FusedRecord<A>[];
   private weightsMemory: WeightsMemory<A>;
   private disposed = false;
-  private readonly encoder = new PlanEncoder();
 
   /** @internal */
   constructor(options: FusedStepOptions<A>) {
-    const method = METHODS[checkChoice('base', options?.base, ['adamw', 'sgd'])];
+    const base = choose('base', options?.base, BASES);
+    const { rule = 'ftp' } = options;
+    const method = compose(base, choose('rule', rule, RULES));
     const known = [...method.optionNames, ...Object.keys(RUN_OPTIONS)];
-    checkOptionKeys('options', options, ['base', 'learningRate', 'variables', ...known]);
+    checkOptionKeys('options', options, ['base', 'rule', 'learningRate', 'variables', ...known]);
     this.rate = checkLearningRate(options.learningRate);
     this.settings = resolveOptions(RUN_OPTIONS, options);
     this.method = method.with(options);
@@ -87,18 +112,36 @@ export class FusedStep<A extends FusedArray = Float32Array> {
     if (!Array.isArray(variables)) {
       throw new TypeError(`variables must be an array, got ${describe(variables)}`);
     }
-    const addon = requireNative();
-    this.storage = storageOf(addon, variables);
-    const checked = checkVariables(this.storage, variables, this.settings.nonFinite !== 'ignore');
-    const layoutOf = (excluded: boolean, layout: RowLayout) =>
-      slabLayout(addon, { method: excluded ? this.method.plain : this.method, excluded, layout });
-    this.all = makeEntries(this.storage, checked, layoutOf);
-    for (const entry of this.all) this.scale(entry);
+    this.storage = storageOf(requireNative(), variables);
+    this.all = this.start(
+      checkVariables(this.storage, variables, this.method, this.settings.nonFinite !== 'ignore'),
+    );
     this.weightsMemory = new WeightsMemory(this.storage, this.all);
   }
 
+  /** A record with new state for each variable; where one cannot be made, those made before are given up. */
+  private start(variables: CheckedVariable<A>[]): FusedRecord<A>[] {
+    const { method, storage } = this;
+    const scales = new RuleScales(method);
+    const specs = variables.map(({ spec }) => spec);
+    scales.see(specs.filter(({ excluded }) => !excluded).map(({ name }) => name));
+    const placeScales = specs.map(({ name, shape, excluded }) => (excluded ? 1 : scales.of(name, shape)));
+    const records: FusedRecord<A>[] = [];
+    try {
+      for (const [i, { spec, weights, anchor, elements }] of variables.entries()) {
+        const state = storage.createState(spec, spec.method.has('anchor') ? anchor : null);
+        records.push({ ...newRecord(weights, state, placeScales[i]), elements, assigned: true });
+      }
+      for (const record of records) scaleRecord(storage, record);
+      return records;
+    } catch (error) {
+      for (const { state } of records) storage.disposeState(state);
+      throw error;
+    }
+  }
+
   /** The variables, as long as there is something to be done with them. */
-  private get entries(): Entry<A>[] {
+  private get records(): FusedRecord<A>[] {
     if (this.disposed) throw new FtpError('OPTIMIZER_DISPOSED', 'this fused step was disposed before');
     return this.all;
   }
@@ -132,7 +175,7 @@ export class FusedStep<A extends FusedArray = Float32Array> {
    *   BUFFER_FREED, OUT_OF_MEMORY and NATIVE_FAILURE. Nothing has changed then.
    */
   step(gradients: ReadonlyArray<A | null>, options: { learningRate?: number } = {}): void {
-    const { entries, storage } = this;
+    const { records, storage } = this;
     checkOptionKeys('options', options, ['learningRate']);
     const { learningRate = this.rate } = options;
     const { nonFinite, threads } = this.settings;
@@ -145,73 +188,51 @@ export class FusedStep<A extends FusedArray = Float32Array> {
     if (!Array.isArray(gradients)) {
       throw new TypeError(`gradients must be an array, got ${describe(gradients)}`);
     }
-    if (gradients.length !== entries.length) {
-      throw new RangeError(`gradients must have ${entries.length} entries, got ${gradients.length}`);
+    if (gradients.length !== records.length) {
+      throw new RangeError(`gradients must have ${records.length} entries, got ${gradients.length}`);
     }
-    const present: Entry<A>[] = [];
-    const given: A[] = [];
-    for (const [i, entry] of entries.entries()) {
+    const present: FusedRecord<A>[] = [];
+    const updates: VariableUpdate<A>[] = [];
+    for (const [i, record] of records.entries()) {
+      const { name, elements, update, assigned } = record;
       const gradient: unknown = gradients[i];
       if (gradient === null) continue;
       if (gradient === undefined) {
-        throw new TypeError(`gradient of '${entry.name}' must be an array, or null for none, got undefined`);
+        throw new TypeError(`gradient of '${name}' must be an array, or null for none, got undefined`);
       }
-      const checked = storage.checkArray(`gradient of '${entry.name}'`, gradient, entry.elements);
-      this.checkWeights(entry);
-      if (entry.elements === 0) continue;
-      this.weightsMemory.checkGradient(entry.name, checked);
-      given.push(checked);
-      const { plan } = entry;
-      plan.t = entry.born === null ? 1 : this.done - entry.born + 1;
-      plan.n = entry.updates + 1;
-      plan.fromWeights = plan.t === 1 || entry.fromWeights;
-      plan.values = this.method.scaled(settings.values, {
-        learningRate: 1,
-        weightDecay: 1,
-        rule: entry.ruleScale,
-      });
-      present.push(entry);
+      const checked = storage.checkArray(`gradient of '${name}'`, gradient, elements);
+      this.checkWeights(record);
+      if (elements === 0) continue;
+      this.weightsMemory.checkGradient(name, checked);
+      present.push(record);
+      updates.push(nextUpdate(record, this.done, settings.values, update.weights, checked, assigned));
     }
-    if (present.length > 0 && !this.run(settings, present, given)) return;
-    for (const entry of present) {
-      entry.born ??= this.done;
-      entry.fromWeights = false;
-      ++entry.updates;
+    if (present.length > 0 && !this.run(settings, updates)) return;
+    for (const record of present) {
+      countUpdate(record, this.done);
+      record.assigned = false;
     }
     ++this.done;
   }
 
   /** The native call; false if the step was skipped. */
-  private run(settings: StepSettings, present: Entry<A>[], gradients: A[]): boolean {
-    const plans = present.map((entry) => entry.plan);
-    const plan = this.encoder.encode(settings, plans);
-    const weights = present.map((entry) => entry.weights);
-    const slabs = present.map((entry) => entry.slab);
+  private run(settings: StepSettings, updates: VariableUpdate<A>[]): boolean {
     try {
-      this.storage.step(plan, slabs, weights, gradients);
+      this.storage.step(settings, updates);
       return true;
     } catch (error) {
-      const index = nonFiniteIndex(error);
-      if (index === null) throw nativeFailure('the native step', error);
-      if (this.settings.nonFinite === 'skip') {
-        ++this.skippedSteps;
-        return false;
+      if (!(error instanceof NonFiniteGradient)) throw error;
+      if (this.settings.nonFinite !== 'skip') {
+        throw nonFiniteGradient(updates[error.index]?.spec.name, this.done);
       }
-      throw new FtpError(
-        'NON_FINITE_GRADIENT',
-        `gradient of '${present[index]?.name}' holds NaN or an infinity in step ${this.done} (counted from 0); ` +
-          'nothing was changed',
-      );
+      ++this.skippedSteps;
+      return false;
     }
   }
 
   /** The weights may have gone since they were given: WASM memory that grew, a buffer that was freed. */
-  private checkWeights({ name, weights, elements }: Entry<A>): void {
-    this.storage.checkArray(`weights of '${name}'`, weights, elements);
-  }
-
-  private read({ slab, layout }: Entry<A>, slot: string): Float32Array {
-    return this.storage.read(slab, sectionOf(layout, slot));
+  private checkWeights({ name, update, elements }: FusedRecord<A>): void {
+    this.storage.checkArray(`weights of '${name}'`, update.weights, elements);
   }
 
   /**
@@ -220,42 +241,39 @@ export class FusedStep<A extends FusedArray = Float32Array> {
    * From a device these numbers are downloaded after all steps so far, and each anchor once.
    */
   constraints(): ConstraintReport[] {
-    return this.entries
+    const { storage } = this;
+    return this.records
       .filter(({ elements }) => elements > 0)
-      .map((entry) => {
-        const { name, excluded, rows, ruleScale: scale } = entry;
-        if (excluded) return excludedReport(name, rows.rows);
-        const { method } = this;
-        const read = (slot: SlotName) => (method.has(slot) ? this.read(entry, slot) : []);
-        const last = { constraint: read('constraint'), norms: read('norms'), scale };
-        return reportOf(name, rows.rows, method, { ...last, anchorNorm: this.anchorNorm(entry) });
+      .map(({ name, state, ruleScale: scale }) => {
+        const { excluded, method, layout } = state.spec;
+        if (excluded) return excludedReport(name, layout.rows);
+        if (!method.has('anchor')) return reportOf(name, layout.rows, method, null);
+        const read = (slot: SlotName) => (method.has(slot) ? storage.read(state, slot) : []);
+        return reportOf(name, layout.rows, method, {
+          constraint: read('constraint'),
+          norms: read('norms'),
+          scale,
+          anchorNorm: anchorNorm(storage, state),
+        });
       });
   }
 
-  private anchorNorm(entry: Entry<A>): number {
-    entry.anchorNorm ??= anchorNormOf(this.read(entry, 'anchor'), entry.rows.rows);
-    return entry.anchorNorm;
-  }
-
-  /** Works out a variable's factor on its rule's number, when its anchor is new. */
-  private scale(entry: Entry<A>): void {
-    const { anchorScale } = this.method;
-    if (anchorScale === null || entry.excluded || entry.elements === 0) return;
-    entry.ruleScale = anchorScale(this.anchorNorm(entry));
-  }
-
-  private entry(index: number): Entry<A> {
-    const { entries } = this;
-    return entries[checkInteger('index', index, 0, entries.length - 1)] as Entry<A>;
+  private record(index: number): FusedRecord<A> {
+    const { records } = this;
+    return records[checkInteger('index', index, 0, records.length - 1)] as FusedRecord<A>;
   }
 
   /** A copy of the state of variable `index`, in Float32Arrays whatever the kind of the step's arrays. */
   state(index: number): FusedState {
-    const entry = this.entry(index);
-    const slots: FusedState['slots'] = {};
-    for (const slot of Object.keys(entry.layout.sections)) slots[slot] = this.read(entry, slot);
-    const t = entry.born === null ? 0 : this.done - entry.born;
-    return { t, n: entry.updates, iterations: this.done, slots };
+    const record = this.record(index);
+    const { state, updates: n } = record;
+    const slots = slotsOf(state.spec).map(({ name }) => [name, this.storage.read(state, name)] as const);
+    return {
+      t: constraintSteps(record, this.done),
+      n,
+      iterations: this.done,
+      slots: Object.fromEntries(slots),
+    };
   }
 
   /**
@@ -268,50 +286,59 @@ export class FusedStep<A extends FusedArray = Float32Array> {
    *   has changed then.
    */
   setState(index: number, state: FusedState): void {
-    const entry = this.entry(index);
+    const record = this.record(index);
     const { storage } = this;
-    const { layout, name } = entry;
+    const { name } = record;
+    const { spec } = record.state;
     const t = checkInteger(`t of '${name}'`, state?.t, 0, 2 ** 31 - 1);
     const n = checkInteger(`n of '${name}'`, state.n, 0, 2 ** 31 - 1);
     const { iterations = this.done } = state;
     checkInteger(`iterations of '${name}'`, iterations, 0, 2 ** 31 - 1);
-    checkOptionKeys(`slots of '${name}'`, state.slots, Object.keys(layout.sections));
-    const values = Object.keys(layout.sections).map((slot) => {
+    const slots = slotsOf(spec);
+    checkOptionKeys(
+      `slots of '${name}'`,
+      state.slots,
+      slots.map((slot) => slot.name),
+    );
+    for (const { name: slot, shape } of slots) {
       const what = `slot ${slot} of '${name}'`;
-      const section = sectionOf(layout, slot);
-      const array = checkFloat32Array(what, state.slots[slot]);
-      checkLength(what, array, section.length);
-      return { section, array };
-    });
-    const slab = storage.newSlab(layout.length);
+      checkLength(what, checkFloat32Array(what, state.slots[slot]), product(shape));
+    }
+    const next = storage.createState(spec, null);
     try {
-      for (const { section, array } of values) storage.write(slab, section, array);
+      for (const { name: slot } of slots) storage.write(next, slot, state.slots[slot] as Float32Array);
     } catch (error) {
-      storage.freeSlab(slab);
+      storage.disposeState(next);
       throw error;
     }
-    storage.freeSlab(entry.slab);
+    storage.disposeState(record.state);
+    replaceState(record, next);
     const moved = iterations - this.done;
     for (const other of this.all) if (other.born !== null) other.born += moved;
     this.done = iterations;
-    const born = t === 0 ? null : iterations - t;
-    Object.assign(entry, { slab, born, updates: n, fromWeights: false, anchorNorm: null });
-    this.scale(entry);
+    Object.assign(record, countsAt(iterations, { t, n }), { assigned: false });
+    scaleRecord(storage, record);
   }
 
   /** Tells that weights were changed from outside: the next step starts from what they are then. */
   weightsChanged(index: number): void {
-    this.entry(index).fromWeights = true;
+    this.record(index).assigned = true;
   }
 
   /** Another array for the weights of a variable, e.g. after WASM memory has grown. Same length, same values. */
   rebind(index: number, weights: A): void {
-    const entry = this.entry(index);
-    const checked = this.storage.checkArray(`weights of '${entry.name}'`, weights, entry.elements);
-    const others = this.entries.map((other) => (other === entry ? { ...entry, weights: checked } : other));
-    checkOverlap(this.storage, others);
-    entry.weights = checked;
-    this.weightsMemory = new WeightsMemory(this.storage, this.entries);
+    const record = this.record(index);
+    const { name, elements, update } = record;
+    const checked = this.storage.checkArray(`weights of '${name}'`, weights, elements);
+    checkOverlap(
+      this.storage,
+      this.all.map((other) => ({
+        name: other.name,
+        weights: other === record ? checked : other.update.weights,
+      })),
+    );
+    update.weights = checked;
+    this.weightsMemory = new WeightsMemory(this.storage, this.all);
   }
 
   /**
@@ -319,18 +346,12 @@ export class FusedStep<A extends FusedArray = Float32Array> {
    * kept. The next step puts every projected variable back on its (new) anchor.
    */
   reanchor(): void {
-    const { entries, storage } = this;
-    for (const entry of entries) this.checkWeights(entry);
-    for (const { excluded, slab, layout, weights, rows } of entries) {
-      if (excluded) continue;
-      storage.copy(slab, sectionOf(layout, 'anchor'), weights);
-      storage.clear(slab, sectionOf(layout, 'deviation'));
-      storage.write(slab, sectionOf(layout, 'norms'), new Float32Array(rows.rows).fill(1e-8));
-      storage.write(slab, sectionOf(layout, 'constraint'), new Float32Array([1e-8, 0, 0, 0]));
-    }
-    for (const entry of entries) {
-      Object.assign(entry, { born: null, anchorNorm: null });
-      this.scale(entry);
+    const { records, storage } = this;
+    for (const record of records) this.checkWeights(record);
+    for (const record of records) {
+      restartRecord(storage, record, record.update.weights, (_shape, restart) =>
+        typeof restart === 'number' ? restart : Float32Array.from(restart),
+      );
     }
   }
 
@@ -342,7 +363,7 @@ export class FusedStep<A extends FusedArray = Float32Array> {
   dispose(): void {
     if (this.disposed) return;
     this.disposed = true;
-    for (const { slab } of this.all.splice(0)) this.storage.freeSlab(slab);
+    for (const { state } of this.all.splice(0)) this.storage.disposeState(state);
     this.storage.dispose();
   }
 
@@ -351,6 +372,7 @@ export class FusedStep<A extends FusedArray = Float32Array> {
     const { method, settings } = this;
     const properties = {
       base: method.base.name,
+      rule: method.rule.name,
       learningRate: this.rate,
       ...changedOptions({ ...method.table, ...RUN_OPTIONS }, { ...method.options, ...settings }),
       iterations: this.done,

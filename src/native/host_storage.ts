@@ -2,15 +2,12 @@
 
 import { newSlab, type Section } from '../backends/native_state.js';
 import { checkFloat32Array, checkLength } from '../validate.js';
-import type { NativeAddon } from './addon.js';
 import { DeviceBuffer } from './device_buffer.js';
-import { allFinite, type Extent, type FusedStorage } from './storage.js';
+import { allFinite, type Extent, FusedStorage } from './storage.js';
 
 const view = (slab: Float32Array, { offset, length }: Section) => slab.subarray(offset, offset + length);
 
-export class HostStorage implements FusedStorage<Float32Array> {
-  constructor(private readonly addon: NativeAddon) {}
-
+export class HostStorage extends FusedStorage<Float32Array> {
   checkArray(what: string, value: unknown, elements: number): Float32Array {
     if (value instanceof DeviceBuffer) {
       throw new TypeError(
@@ -30,31 +27,29 @@ export class HostStorage implements FusedStorage<Float32Array> {
     return allFinite(array);
   }
 
-  newSlab(length: number): Float32Array {
+  dispose(): void {}
+
+  protected newSlab(length: number): Float32Array {
     return newSlab(this.addon, length);
   }
 
-  freeSlab(): void {}
+  protected freeSlab(): void {}
 
-  read(slab: Float32Array, section: Section): Float32Array {
+  protected readSection(slab: Float32Array, section: Section): Float32Array {
     return view(slab, section).slice();
   }
 
-  write(slab: Float32Array, section: Section, values: Float32Array): void {
-    view(slab, section).set(values);
+  protected writeSection(slab: Float32Array, section: Section, value: Float32Array | number): void {
+    if (typeof value === 'number') view(slab, section).fill(value);
+    else view(slab, section).set(value);
   }
 
-  clear(slab: Float32Array, section: Section): void {
-    view(slab, section).fill(0);
-  }
-
-  copy(slab: Float32Array, section: Section, from: Float32Array): void {
-    view(slab, section).set(from);
-  }
-
-  step(plan: Int32Array, slabs: Float32Array[], weights: Float32Array[], gradients: Float32Array[]): void {
+  protected run(
+    plan: Int32Array,
+    slabs: Float32Array[],
+    weights: Float32Array[],
+    gradients: Float32Array[],
+  ): void {
     this.addon.step(plan, slabs, weights, gradients, weights);
   }
-
-  dispose(): void {}
 }

@@ -1,5 +1,5 @@
 /**
- * `tfjs-ftp/native`: the fused FTP step on plain Float32Arrays, or on buffers of a CUDA device, for training code
+ * `tfjs-ftp/native`: the fused step of FTP and the other methods on plain Float32Arrays, or on buffers of a CUDA device, for training code
  * that does not use tfjs. Nothing of tfjs is loaded.
  *
  * @packageDocumentation
@@ -13,8 +13,13 @@ import type { FusedStepOptions } from './types.js';
 
 export { FtpError, type FtpErrorCode } from '../errors.js';
 export type { AdamWUpdateOptions } from '../methods/adamw.js';
+export type { DepthOptions, StrengthByDepth } from '../methods/depth.js';
+export type { DigrapOptions } from '../methods/digrap.js';
+export type { BallNorm, RadiusOf, RadiusOptions } from '../methods/fixed_radius.js';
 export type { ConstraintOptions } from '../methods/ftp.js';
+export type { L2SpOptions } from '../methods/l2_sp.js';
 export type { SgdUpdateOptions } from '../methods/sgd.js';
+export type { SpdOptions } from '../methods/spd.js';
 export type { NonFiniteAction, RunOptions } from '../options.js';
 export { type ConstraintReport, constraintTable } from '../variables/constraint_report.js';
 export type { CudaInfo, NativeBuildInfo } from './addon.js';
@@ -29,6 +34,7 @@ export { FusedStep } from './fused_step.js';
 export type { FusedArray } from './storage.js';
 export type {
   FusedAdamWOptions,
+  FusedRuleOptions,
   FusedSgdOptions,
   FusedState,
   FusedStepOptions,
@@ -37,14 +43,18 @@ export type {
 } from './types.js';
 
 /**
- * Makes fused FTP steps over plain Float32Arrays: the same update as `ftp.adamw` and `ftp.sgd`, whose
- * documentation has the equations, computed by the same native code.
+ * Makes fused steps over plain Float32Arrays: by default the same update as `ftp.adamw` and `ftp.sgd`, with another `rule`
+ * that of the optimizers of this name (`spd.adamw`, `l2sp.sgd`, ...; `'none'`: plain `adamw` and `sgd`). Their
+ * documentation has the equations; the native code is the same, and so are the bits of the results.
  *
  * The anchors are copied at this call: by default what the weights are now. (The optimizers for tfjs take the value that
  * a variable has at its first step.) Weights and anchors are checked for NaN and infinities at this call, unless
  * `nonFinite: 'ignore'` is given.
  *
- * @param options the base update with its options, the learning rate, FTP's options and the variables.
+ * Layers, for `strengthByDepth`, are what the variables' names have in front of their last slash, in the order of
+ * `variables`.
+ *
+ * @param options the base update and the rule with their options, the learning rate and the variables.
  * @returns a {@link FusedStep}; it needs no disposal.
  * @throws TypeError or RangeError for options of a wrong type or value, and for environment variables ({@link
  *   NativeInfo.problem}); FtpError ADDON_NOT_FOUND with every path tried, NON_FINITE_WEIGHTS. There is no fallback without the addon.
@@ -61,11 +71,16 @@ export type {
  * });
  * fused.step([new Float32Array([1, 0, -1, 0.5, 2, 1])]);
  * console.log(fused.constraints());
+ *
+ * const variables = [{ name: 'other', weights: weights.slice(), shape: [3, 2] }];
+ * const held = createFusedStep({ base: 'sgd', rule: 'fixedRadius', radius: 0.5, learningRate: 0.1, variables });
+ * held.step([new Float32Array([1, 0, -1, 0.5, 2, 1])]);
+ * console.log(held.constraints());
  * ```
  */
 export function createFusedStep(options: FusedStepOptions): FusedStep;
 /**
- * Makes fused FTP steps over {@link DeviceBuffer | DeviceBuffers}: weights, anchors and gradients are all on one CUDA
+ * Makes fused steps over {@link DeviceBuffer | DeviceBuffers}: weights, anchors and gradients are all on one CUDA
  * device, and the state lies there too. Otherwise as over Float32Arrays.
  *
  * The check for NaN and infinities downloads weights and anchors once, piece by piece, at this call.

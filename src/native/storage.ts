@@ -1,6 +1,21 @@
-/** Where the arrays of a fused step lie: what its bookkeeping asks of memory, whatever kind it is. */
+/** The states of a fused step, and what its bookkeeping asks of the memory of its arrays, whatever kind it is. */
 
-import type { Section } from '../backends/native_state.js';
+import {
+  nativeFailure,
+  nonFiniteIndex,
+  type Section,
+  sectionOf,
+  slabLayout,
+} from '../backends/native_state.js';
+import { PlanEncoder, type StepSettings } from '../backends/plan.js';
+import {
+  NonFiniteGradient,
+  type StateImplementation,
+  type StateSpec,
+  type VariableState,
+  type VariableUpdate,
+} from '../backends/types.js';
+import type { NativeAddon, NativeStateLayout } from './addon.js';
 import type { DeviceBuffer } from './device_buffer.js';
 
 /** The arrays that a fused step works on: all of one kind. */
@@ -21,27 +36,78 @@ export function allFinite(values: Float32Array): boolean {
   return sum === 0;
 }
 
-/** Arrays of one kind. Slabs are arrays that hold the state of one variable. */
-export interface FusedStorage<A extends FusedArray> {
+interface SlabState<A> extends VariableState {
+  readonly layout: NativeStateLayout;
+  /** An array that holds the state of one variable. */
+  readonly slab: A;
+}
+
+/** Arrays of one kind. A step writes in place of the weights. */
+export abstract class FusedStorage<A extends FusedArray>
+  implements StateImplementation<A, Float32Array, Float32Array | number>
+{
+  private readonly encoder = new PlanEncoder();
+
+  constructor(protected readonly addon: NativeAddon) {}
+
   /** `value`, if it is an array of this storage with so many elements; else an error that names it `what`. */
-  checkArray(what: string, value: unknown, elements: number): A;
+  abstract checkArray(what: string, value: unknown, elements: number): A;
   /** Empty for memory that has gone. */
-  extentOf(array: A): Extent;
+  abstract extentOf(array: A): Extent;
   /** Whether all its numbers are finite; reads all of it. */
-  isFinite(array: A): boolean;
-  /** A slab of zeros. */
-  newSlab(length: number): A;
-  /** Gives up a slab that nothing refers to any more. */
-  freeSlab(slab: A): void;
-  /** A copy of a section. */
-  read(slab: A, section: Section): Float32Array;
-  write(slab: A, section: Section, values: Float32Array): void;
-  /** Zeros in a section. */
-  clear(slab: A, section: Section): void;
-  /** Copies the whole of `from`, which is as long as the section, into it. */
-  copy(slab: A, section: Section, from: A): void;
-  /** The native step, in place of the weights; throws what the addon throws. */
-  step(plan: Int32Array, slabs: A[], weights: A[], gradients: A[]): void;
+  abstract isFinite(array: A): boolean;
   /** Gives up what the storage itself holds. */
-  dispose(): void;
+  abstract dispose(): void;
+
+  /** A slab of zeros. */
+  protected abstract newSlab(length: number): A;
+  /** Gives up a slab that nothing refers to any more. */
+  protected abstract freeSlab(slab: A): void;
+  /** A copy of a section. */
+  protected abstract readSection(slab: A, section: Section): Float32Array;
+  /** Copies the whole of `value`, which is as long as the section, into it; a number into every element. */
+  protected abstract writeSection(slab: A, section: Section, value: A | Float32Array | number): void;
+  /** The native step; throws what the addon throws. */
+  protected abstract run(plan: Int32Array, slabs: A[], weights: A[], gradients: A[]): void;
+
+  createState(spec: StateSpec, anchor: A | null): VariableState {
+    const layout = slabLayout(this.addon, spec);
+    const state: SlabState<A> = { spec, layout, slab: this.newSlab(layout.length) };
+    try {
+      if (anchor !== null) this.write(state, 'anchor', anchor);
+      return state;
+    } catch (error) {
+      this.disposeState(state);
+      throw error;
+    }
+  }
+
+  step(settings: StepSettings, updates: VariableUpdate<A>[]): A[] {
+    const plan = this.encoder.encode(settings, updates);
+    const weights = updates.map((update) => update.weights);
+    try {
+      const slabs = updates.map(({ state }) => (state as SlabState<A>).slab);
+      const gradients = updates.map(({ gradient }) => gradient);
+      this.run(plan, slabs, weights, gradients);
+      return weights;
+    } catch (error) {
+      const index = nonFiniteIndex(error);
+      if (index !== null) throw new NonFiniteGradient(index);
+      throw nativeFailure('the native step', error);
+    }
+  }
+
+  read(state: VariableState, slot: string): Float32Array {
+    const { slab, layout } = state as SlabState<A>;
+    return this.readSection(slab, sectionOf(layout, slot));
+  }
+
+  write(state: VariableState, slot: string, value: A | Float32Array | number): void {
+    const { slab, layout } = state as SlabState<A>;
+    this.writeSection(slab, sectionOf(layout, slot), value);
+  }
+
+  disposeState(state: VariableState): void {
+    this.freeSlab((state as SlabState<A>).slab);
+  }
 }

@@ -49,7 +49,13 @@ import {
 } from '../variables/saved_state.js';
 import { type StartedRecord, startRecords } from '../variables/start_records.js';
 import { nameIterations, nameRecord, nameSaved, nameUnusedAnchor } from '../variables/state_names.js';
-import { constraintSteps, type VariableRecord } from '../variables/variable_record.js';
+import {
+  constraintSteps,
+  countUpdate,
+  nextUpdate,
+  nonFiniteGradient,
+  type VariableRecord,
+} from '../variables/variable_record.js';
 import { collectEntries, type GradientEntry } from './gradient_entries.js';
 import { OPTIMIZER_OPTIONS, type OptimizerOptions, type OptimizerSettings, openOptions } from './options.js';
 
@@ -179,12 +185,7 @@ export abstract class FtpOptimizer extends Optimizer {
         ++this.skippedSteps;
         return;
       }
-      const name = step.records[error.index]?.name;
-      throw new FtpError(
-        'NON_FINITE_GRADIENT',
-        `gradient of '${name}' holds NaN or an infinity in step ${this.iterations} (counted from 0); nothing was ` +
-          "changed. nonFinite: 'skip' leaves such steps out, 'ignore' skips this check",
-      );
+      throw nonFiniteGradient(step.records[error.index]?.name, this.iterations);
     }
     this.commit(step, outputs);
   }
@@ -267,19 +268,9 @@ export abstract class FtpOptimizer extends Optimizer {
     const updates: VariableUpdate[] = [];
     for (const { variable, gradient, record: known } of entries) {
       const record = known ?? (started[nextStarted++] as StartedRecord).record;
-      const { update } = record;
-      update.weights = variable;
-      update.gradient = gradient;
-      update.t = record.born === null ? 1 : iterations - record.born + 1;
-      update.n = record.updates + 1;
-      update.fromWeights = update.t === 1 || record.dataId !== variable.dataId;
-      update.values = record.state.spec.method.scaled(values, {
-        learningRate: 1,
-        weightDecay: 1,
-        rule: record.ruleScale,
-      });
+      const assigned = record.dataId !== variable.dataId;
       records.push(record);
-      updates.push(update);
+      updates.push(nextUpdate<Tensor>(record, iterations, values, variable, gradient, assigned));
     }
     return { implementation, records, updates, started };
   }
@@ -324,8 +315,7 @@ export abstract class FtpOptimizer extends Optimizer {
       }
       record.variable = variable;
       record.dataId = variable.dataId;
-      record.born ??= iterations;
-      ++record.updates;
+      countUpdate(record, iterations);
     }
     this.incrementIterations();
     if (started.length > 0) this.warnOfRows(started);

@@ -1,14 +1,13 @@
 /** What the constraints are now, and making the present weights the anchors. */
 
 import { fill, keep, type Tensor, tensor1d, tidy } from '@tensorflow/tfjs-core';
-import { type Implementation, slotsOf } from '../backends/types.js';
+import type { Implementation } from '../backends/types.js';
 import type { BoundMethod, LastStep, SlotName } from '../methods/method.js';
-import { anchorNorm, forgetAnchorNorm } from './anchor_norm.js';
+import { anchorNorm } from './anchor_norm.js';
 import { anchorNormOf, type ConstraintReport, excludedReport, reportOf } from './constraint_report.js';
 import { registeredVariable } from './registered.js';
 import { disposeSaved, type SavedVariable } from './saved_state.js';
-import { scaleRecord } from './scale_record.js';
-import type { VariableRecord } from './variable_record.js';
+import { restartRecord, type VariableRecord } from './variable_record.js';
 
 /** Reports of all records, in the order in which they were first seen. */
 export async function reportRecords(
@@ -89,20 +88,12 @@ export function reanchorRecord(
   record: VariableRecord,
   weights: Tensor,
 ): void {
-  const { state } = record;
-  record.born = null;
   record.dataId = null;
-  forgetAnchorNorm(state);
-  const { ruleSlots } = state.spec.method;
-  const shapes = new Map(slotsOf(state.spec).map(({ name, shape }) => [name, shape]));
-  tidy(() => {
-    for (const { name, restart = 0 } of ruleSlots) {
-      const value =
-        typeof restart === 'number' ? fill(shapes.get(name) as number[], restart) : tensor1d([...restart]);
-      implementation.write(state, name, name === 'anchor' ? weights : value);
-    }
-  });
-  scaleRecord(implementation, record);
+  tidy(() =>
+    restartRecord(implementation, record, weights, (shape, restart) =>
+      typeof restart === 'number' ? fill(shape, restart) : tensor1d([...restart]),
+    ),
+  );
 }
 
 /** The same for loaded state that waits for its variable: its first step will give the anchor. */

@@ -9,7 +9,8 @@ export interface RowLayout {
   inner: number;
 }
 
-function product(values: readonly number[]): number {
+/** How many elements a shape has. */
+export function product(values: readonly number[]): number {
   return values.reduce((result, value) => result * value, 1);
 }
 

@@ -1,6 +1,6 @@
 /** Makes the records of variables that a step sees for the first time. */
 
-import type { Variable } from '@tensorflow/tfjs-core';
+import type { Tensor, Variable } from '@tensorflow/tfjs-core';
 import * as ops from '@tensorflow/tfjs-core';
 import type { Implementation, StateSpec } from '../backends/types.js';
 import { FtpError } from '../errors.js';
@@ -13,7 +13,7 @@ import { rowsOf } from './rows.js';
 import type { RuleScales } from './rule_scales.js';
 import { matchSaved, restoreState, type SavedVariable } from './saved_state.js';
 import { scaleRecord } from './scale_record.js';
-import { newRecord, type VariableRecord } from './variable_record.js';
+import { countsAt, newRecord, type VariableRecord } from './variable_record.js';
 
 /** A new record, and the loaded state that it was made from. */
 export interface StartedRecord {
@@ -100,14 +100,12 @@ function startRecord(
   const spec: StateSpec = { name, shape, layout: axes.layoutOf(name, shape), excluded, method };
   const placeScale = excluded ? 1 : sources.scales.of(name, shape);
   const anchor = anchors.get(name, shape) ?? variable;
-  if (saved === undefined) {
-    const state = implementation.createState(spec, method.has('anchor') ? anchor : null);
-    return { ...newRecord(variable, state), placeScale };
-  }
-  const record = { ...newRecord(variable, restoreState(implementation, spec, saved, anchor)), placeScale };
-  record.updates = saved.n;
-  record.born = saved.t === 0 ? null : iterations - saved.t;
-  return record;
+  const state =
+    saved === undefined
+      ? implementation.createState(spec, method.has('anchor') ? anchor : null)
+      : restoreState(implementation, spec, saved, anchor);
+  const record = { ...newRecord<Tensor>(variable, state, placeScale), variable, dataId: null };
+  return saved === undefined ? record : { ...record, ...countsAt(iterations, saved) };
 }
 
 /**

@@ -1,7 +1,14 @@
 /** What holds for a fused step whatever the kind of its arrays. */
 import { inspect } from 'node:util';
 import { expect, it } from 'vitest';
-import { FtpError, type FusedArray, type FusedStep, type FusedVariable } from '../../src/native/index.js';
+import {
+  FtpError,
+  type FusedArray,
+  type FusedRuleOptions,
+  type FusedStep,
+  type FusedStepOptions,
+  type FusedVariable,
+} from '../../src/native/index.js';
 import { type ArrayKind, createStep } from '../backends/array_kinds.js';
 import { numbers } from './support.js';
 
@@ -14,6 +21,33 @@ const SPECS = [
 /** Three variables: a matrix, one with its rows first, one excluded. */
 export function fusedVariables<A extends FusedArray>(kind: ArrayKind<A>): FusedVariable<A>[] {
   return SPECS.map(({ size, ...more }, i) => ({ ...more, weights: kind.make(numbers(size, i + 1)) }));
+}
+
+/** Every rule, with options under which it acts on {@link fusedVariables}. */
+export const FUSED_RULES: { [name: string]: FusedRuleOptions } = {
+  ftp: { rule: 'ftp', k: 0.5, constraintScale: 'relative', hyperGradient: 'exact' },
+  none: { rule: 'none' },
+  'fixedRadius, mars': { rule: 'fixedRadius', radius: 0.2 },
+  'fixedRadius, frobenius': { rule: 'fixedRadius', radius: 0.1, norm: 'frobenius' },
+  'fixedRadius by name': {
+    rule: 'fixedRadius',
+    radius: (name, shape) => (/b$/.test(name) ? null : 0.05 * shape.length),
+    strengthByDepth: (_name, i, n) => (i + 1) / n,
+  },
+  spd: { rule: 'spd', strength: 1.5, strengthByDepth: 'linear' },
+  'spd, rows': { rule: 'spd', rows: true },
+  l2sp: { rule: 'l2sp', strength: 2, strengthByDepth: 'cosine' },
+  'l2sp, coupled': { rule: 'l2sp', strength: 2, coupled: true },
+  digrap: { rule: 'digrap', strengthLearningRate: 0.2 },
+};
+
+/** `fusedVariables`, without what a rule without an anchor refuses. */
+export function variablesFor<A extends FusedArray>(
+  { rule }: FusedRuleOptions,
+  kind: ArrayKind<A>,
+): FusedVariable<A>[] {
+  const all = fusedVariables(kind);
+  return rule === 'none' ? all.map(({ name, weights, shape }) => ({ name, weights, shape })) : all;
 }
 
 export const gradientValues = (seed: number): Float32Array[] =>
@@ -74,6 +108,36 @@ export function fusedStepCases<A extends FusedArray>(kind: ArrayKind<A>): void {
       two.step(gradientsOf(step));
     }
     expect(everything(second, two)).toEqual(everything(first, one));
+  });
+
+  it.each(Object.entries(FUSED_RULES))('%s: starts, goes on from a state and starts anew', (_, rule) => {
+    for (const base of ['adamw', 'sgd'] as const) {
+      const start = () => {
+        const given = variablesFor(rule, kind);
+        const options = { ...rule, base, learningRate: 0.05, variables: given };
+        return { given, fused: createStep(options as FusedStepOptions<A>) };
+      };
+      const [one, two] = [start(), start()];
+      for (let step = 0; step < 3; ++step) one.fused.step(gradientsOf(step));
+      for (const [i, { weights }] of two.given.entries()) {
+        kind.write(weights, read(one.given)[i] as Float32Array);
+        two.fused.setState(i, one.fused.state(i));
+      }
+      for (let step = 3; step < 5; ++step) {
+        for (const { fused } of [one, two]) fused.step(gradientsOf(step));
+        expect(everything(two.given, two.fused)).toEqual(everything(one.given, one.fused));
+      }
+      const weights = read(one.given);
+      one.fused.reanchor();
+      const { slots, t } = one.fused.state(0);
+      expect(slots.anchor).toEqual(rule.rule === 'none' ? undefined : weights[0]);
+      for (const slot of ['deviation', 'constraint', 'norms']) {
+        const start = rule.rule === 'ftp' && slot !== 'deviation' ? Math.fround(1e-8) : 0;
+        if (slots[slot] !== undefined) expect(slots[slot][0], slot).toBe(start);
+      }
+      expect(t).toBe(0);
+      for (const { fused } of [one, two]) fused.dispose();
+    }
   });
 
   it('restores the steps of the whole with any state, and leaves the counts of other variables', () => {
@@ -202,7 +266,7 @@ export function fusedStepCases<A extends FusedArray>(kind: ArrayKind<A>): void {
     const fused = createStep({ base: 'adamw', learningRate: 0.01, k: 0.5, beta1: 0.8, variables: given });
     fused.step(gradientsOf(0));
     expect(inspect(fused).replace(/\s+/g, ' ')).toBe(
-      "FusedStep { base: 'adamw', learningRate: 0.01, beta1: 0.8, k: 0.5, iterations: 1, variables: 3 }",
+      "FusedStep { base: 'adamw', rule: 'ftp', learningRate: 0.01, beta1: 0.8, k: 0.5, iterations: 1, variables: 3 }",
     );
     expect(inspect({ a: { b: { fused } } })).toContain('[FusedStep]');
     fused.dispose();

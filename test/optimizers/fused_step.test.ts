@@ -89,7 +89,7 @@ describeOrSkip('the fused step on Float32Arrays', whyNoAddon(), () => {
           excluded: true,
         };
         const list = [a, ...(withEmpty ? [empty, none] : []), ...rest];
-        const fused = createFusedStep({ base, learningRate: 0.01, variables: list });
+        const fused = createFusedStep({ base, rule: 'ftp', learningRate: 0.01, variables: list });
         for (let step = 0; step < 3; ++step) {
           const [first, ...more] = gradientsOf(step) as [Float32Array, ...Float32Array[]];
           fused.step([first, ...(withEmpty ? [new Float32Array(0), null] : []), ...more]);
@@ -162,6 +162,49 @@ describeOrSkip('the fused step on Float32Arrays', whyNoAddon(), () => {
       TypeError,
       () => loose({ base: 'sgd', learningRate: 1, variables: [], beta1: 0 }),
       "no option 'beta1'",
+    ],
+    [
+      'another rule',
+      RangeError,
+      () => loose({ base: 'sgd', rule: 'trac' }),
+      "rule must be one of 'ftp', 'none', 'fixedRadius', 'spd', 'l2sp', 'digrap', got 'trac'",
+    ],
+    [
+      'a rule of another type',
+      TypeError,
+      () => loose({ base: 'sgd', rule: null }),
+      'rule must be .*, got null',
+    ],
+    [
+      'an option of another rule',
+      TypeError,
+      () => loose({ base: 'sgd', rule: 'spd', learningRate: 1, variables: [], k: 1 }),
+      "no option 'k'",
+    ],
+    [
+      'a wrong value for the rule',
+      RangeError,
+      () => loose({ base: 'sgd', rule: 'l2sp', learningRate: 1, variables: [], strength: -1 }),
+      'strength must be a finite number >= 0, got -1',
+    ],
+    [
+      'no radius',
+      TypeError,
+      () => loose({ base: 'sgd', rule: 'fixedRadius', learningRate: 1, variables: [] }),
+      'radius must be .*, got undefined',
+    ],
+    [
+      'a wrong radius of a variable',
+      RangeError,
+      () => loose({ base: 'sgd', rule: 'fixedRadius', learningRate: 1, variables: [one], radius: () => -1 }),
+      "radius\\('w', \\[2,3\\]\\) must be a finite number > 0, got -1",
+    ],
+    [
+      'an anchor without a rule',
+      TypeError,
+      () =>
+        loose({ base: 'sgd', rule: 'none', learningRate: 1, variables: [{ ...one, anchor: one.weights }] }),
+      "variables\\[0\\] has no option 'anchor'; accepted: name, weights, shape",
     ],
     ['no variables', TypeError, () => loose({ base: 'sgd', learningRate: 1 }), 'variables must be an array'],
     [
