@@ -63,7 +63,7 @@ export class NonFiniteGradient extends Error {
 /** What keeps states and computes steps, over weights that are an `A`. Slots are read as a `V`, and written as an `A` or `W`. */
 export interface StateImplementation<A, V, W> {
   /** New state, all zeros but the anchor, of which it takes a copy (null where the method has none). */
-  createState(spec: StateSpec, anchor: A | null): VariableState;
+  createState(spec: StateSpec, anchor: A | W | null): VariableState;
   /**
    * One step: updates every state in place and returns the new weights: fresh tensors, which the caller owns, or the
    * arrays that it was given. Throws before anything is written.

@@ -25,6 +25,7 @@ import {
 } from '../validate.js';
 import { anchorNorm } from '../variables/anchor_norm.js';
 import { type ConstraintReport, excludedReport, reportOf } from '../variables/constraint_report.js';
+import { filledState } from '../variables/filled_state.js';
 import { product } from '../variables/row_layout.js';
 import { RuleScales } from '../variables/rule_scales.js';
 import { scaleRecord } from '../variables/scale_record.js';
@@ -300,17 +301,14 @@ export class FusedStep<A extends FusedArray = Float32Array> {
       state.slots,
       slots.map((slot) => slot.name),
     );
+    const values = new Map<string, Float32Array>();
     for (const { name: slot, shape } of slots) {
       const what = `slot ${slot} of '${name}'`;
-      checkLength(what, checkFloat32Array(what, state.slots[slot]), product(shape));
+      const array = checkFloat32Array(what, state.slots[slot]);
+      checkLength(what, array, product(shape));
+      values.set(slot, array);
     }
-    const next = storage.createState(spec, null);
-    try {
-      for (const { name: slot } of slots) storage.write(next, slot, state.slots[slot] as Float32Array);
-    } catch (error) {
-      storage.disposeState(next);
-      throw error;
-    }
+    const next = filledState(storage, spec, values, null);
     storage.disposeState(record.state);
     replaceState(record, next);
     const moved = iterations - this.done;

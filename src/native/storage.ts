@@ -70,7 +70,7 @@ export abstract class FusedStorage<A extends FusedArray>
   /** The native step; throws what the addon throws. */
   protected abstract run(plan: Int32Array, slabs: A[], weights: A[], gradients: A[]): void;
 
-  createState(spec: StateSpec, anchor: A | null): VariableState {
+  createState(spec: StateSpec, anchor: A | Float32Array | number | null): VariableState {
     const layout = slabLayout(this.addon, spec);
     const state: SlabState<A> = { spec, layout, slab: this.newSlab(layout.length) };
     try {

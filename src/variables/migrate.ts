@@ -2,21 +2,14 @@
 
 import type { Tensor } from '@tensorflow/tfjs-core';
 import { type Implementation, slotsOf, type VariableState } from '../backends/types.js';
+import { filledState } from './filled_state.js';
 import { replaceState, type VariableRecord } from './variable_record.js';
 
 function moveState(state: VariableState, from: Implementation, to: Implementation): VariableState {
   const slots = new Map<string, Tensor>();
-  let moved: VariableState | undefined;
   try {
     for (const { name } of slotsOf(state.spec)) slots.set(name, from.read(state, name));
-    moved = to.createState(state.spec, slots.get('anchor') ?? null);
-    for (const [slot, value] of slots) {
-      if (slot !== 'anchor') to.write(moved, slot, value);
-    }
-    return moved;
-  } catch (error) {
-    if (moved !== undefined) to.disposeState(moved);
-    throw error;
+    return filledState(to, state.spec, slots, null);
   } finally {
     for (const tensor of slots.values()) tensor.dispose();
   }

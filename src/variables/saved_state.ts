@@ -4,10 +4,11 @@
  */
 
 import { clone, keep, type Tensor, type Variable } from '@tensorflow/tfjs-core';
-import { type Implementation, type StateSpec, slotsOf, type VariableState } from '../backends/types.js';
+import type { Implementation, StateSpec, VariableState } from '../backends/types.js';
 import { FtpError } from '../errors.js';
 import { type BoundMethod, SLOT_NAMES } from '../methods/method.js';
 import { describe } from '../validate.js';
+import { filledState } from './filled_state.js';
 import { findByName } from './names.js';
 
 /** As tfjs's own: a tensor with the name under which it is saved. */
@@ -250,16 +251,5 @@ export function restoreState(
         'give the same model or outputAxis',
     );
   }
-  const anchor = anchored ? (saved.slots.get('anchor') ?? fallback) : null;
-  const state = implementation.createState(spec, anchor);
-  try {
-    for (const { name } of slotsOf(spec)) {
-      const value = saved.slots.get(name);
-      if (value !== undefined && name !== 'anchor') implementation.write(state, name, value);
-    }
-  } catch (error) {
-    implementation.disposeState(state);
-    throw error;
-  }
-  return state;
+  return filledState(implementation, spec, saved.slots, anchored ? fallback : null);
 }
