@@ -9,7 +9,7 @@
  * no variable matches), `MODEL_MISMATCH` (a `model` that has none of the step's variables), `UNKNOWN_VARIABLE` (a name in
  * `anchors` that no variable has).
  *
- * Of `callbacks`: `TFJS_LAYERS_NOT_FOUND` (no tfjs-layers is loaded).
+ * Of `callbacks`: `TFJS_LAYERS_NOT_FOUND` and `TFJS_NODE_NOT_FOUND` (no tfjs-layers or no tfjs-node is loaded).
  */
 export type FtpErrorCode =
   | 'ADDON_NOT_FOUND'
@@ -28,6 +28,7 @@ export type FtpErrorCode =
   | 'MODEL_MISMATCH'
   | 'DUPLICATE_TFJS'
   | 'TFJS_LAYERS_NOT_FOUND'
+  | 'TFJS_NODE_NOT_FOUND'
   | 'STATE_MISMATCH'
   | 'OPTIMIZER_DISPOSED'
   | 'UNSUPPORTED_DTYPE'

@@ -12,3 +12,4 @@ export { type FitCallback, type FitLogs, type FitParams, useLayers } from './fit
 export type { MonitorOptions } from './monitor.js';
 export { type ProgressOptions, type ProgressStream, progress } from './progress.js';
 export { type ReduceOnPlateauOptions, reduceOnPlateau } from './reduce_on_plateau.js';
+export { type SummaryWriter, type TensorBoardOptions, tensorBoard } from './tensor_board.js';
