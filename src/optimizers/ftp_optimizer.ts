@@ -11,6 +11,7 @@ import {
   type Tensor,
   type Variable,
 } from '@tensorflow/tfjs-core';
+import { findNonFinite, sumsOfSquares } from '../backends/reference.js';
 import { activeBackend, type Selection, selectImplementation } from '../backends/select.js';
 import {
   type Implementation,
@@ -19,17 +20,23 @@ import {
   type StepSettings,
   slotsOf,
   type VariableUpdate,
+  WANT_SQUARES,
 } from '../backends/types.js';
 import { FtpError } from '../errors.js';
 import { attempt, describeConfig, INSPECT, type Inspect, summarize } from '../inspect.js';
-import type { BoundMethod, Method, StepValues } from '../methods/method.js';
+import type { BoundMethod, Method, SlotName, StepValues } from '../methods/method.js';
 import { type LearningRate, type OptionTable, savedOptions } from '../options.js';
 import { AnchorStore } from '../variables/anchors.js';
+import { averagesOfSaved } from '../variables/averages.js';
 import { disposeWhenCollected } from '../variables/collected.js';
 import type { ConstraintReport } from '../variables/constraint_report.js';
+import { warnOfDoubtfulRows } from '../variables/doubtful_rows.js';
+import { effectiveValues } from '../variables/effective_values.js';
 import { Exclusion } from '../variables/exclude.js';
+import { VariableGroups } from '../variables/groups.js';
+import type { NamedShape } from '../variables/match.js';
 import { migrateRecords } from '../variables/migrate.js';
-import { OutputAxes } from '../variables/output_axis.js';
+import { type ModelLike, OutputAxes } from '../variables/output_axis.js';
 import {
   presentVariable,
   reanchorRecord,
@@ -49,12 +56,13 @@ import {
 } from '../variables/saved_state.js';
 import { type StartedRecord, startRecords } from '../variables/start_records.js';
 import { nameIterations, nameRecord, nameSaved, nameUnusedAnchor } from '../variables/state_names.js';
+import { checkStepCount } from '../variables/step_count.js';
 import { constraintSteps, type VariableRecord } from '../variables/variable_record.js';
+import { Accumulator } from './accumulate.js';
+import { clipUpdates, needsNorms } from './clip.js';
+import { type Averaged, EmaSwap, emaMomentumOf } from './ema.js';
 import { collectEntries, type GradientEntry } from './gradient_entries.js';
 import { OPTIMIZER_OPTIONS, type OptimizerOptions, type OptimizerSettings, openOptions } from './options.js';
-
-/** Step counts are saved and handed to the kernels as int32. */
-const MOST_STEPS = 2 ** 31 - 1;
 
 /** A step that is checked and has its states, but has not changed anything yet. */
 export interface PreparedStep {
@@ -77,6 +85,7 @@ export abstract class FtpOptimizer extends Optimizer {
   protected readonly settings: OptimizerSettings;
   protected readonly method: BoundMethod;
   private readonly exclusion: Exclusion;
+  private readonly groups: VariableGroups;
   private readonly axes: OutputAxes;
   private readonly anchors: AnchorStore;
   private readonly scales: RuleScales;
@@ -87,6 +96,9 @@ export abstract class FtpOptimizer extends Optimizer {
   /** Whether the options that name variables were checked against those that there are. */
   private namesChecked = false;
   private warnedOfRows = false;
+  private readonly accumulator: Accumulator | null;
+  private readonly swap = new EmaSwap();
+  private gradientNorm: number | null = null;
   protected disposed = false;
 
   /** @internal */
@@ -100,10 +112,22 @@ export abstract class FtpOptimizer extends Optimizer {
         ? new OutputAxes(given.model, given.outputAxis)
         : OutputAxes.fromConfig(restored.layouts);
     const weightsOfLayer = (layer: string) => this.axes.weightsOfLayer(layer);
+    const ofModel = given.model === undefined ? undefined : weightsOfLayer;
     this.exclusion =
       restored === undefined
-        ? new Exclusion(given.exclude, [], given.model === undefined ? undefined : weightsOfLayer)
+        ? new Exclusion(given.exclude, ofModel)
         : Exclusion.fromConfig(restored.exclusion);
+    const sources = {
+      method: this.method,
+      bind: (numbers: object) => method.with({ ...given, ...numbers }),
+      model: given.model,
+      weightsOfLayer: ofModel,
+    };
+    this.groups =
+      restored === undefined
+        ? VariableGroups.of(given, sources)
+        : VariableGroups.fromConfig(restored.perVariable, sources);
+    this.accumulator = settings.accumulate > 1 ? new Accumulator(settings.accumulate) : null;
     this.anchors = new AnchorStore(given.anchors);
     this.scales =
       restored === undefined
@@ -159,34 +183,84 @@ export abstract class FtpOptimizer extends Optimizer {
    */
   override applyGradients(gradients: NamedTensorMap | NamedTensor[]): void {
     this.assertUsable();
+    this.swap.assertOut('a step');
     const entries = collectEntries(gradients, this.records);
     this.anchors.check();
     this.checkNames(entries);
-    const { nonFinite, threads } = this.settings;
+    if (this.accumulator === null) this.takeStep(entries, 1);
+    else this.accumulate(entries, this.accumulator);
+  }
+
+  /** A call of several whose mean makes a step. */
+  private accumulate(entries: GradientEntry[], accumulator: Accumulator): void {
+    const call = accumulator.add(entries);
+    try {
+      if (accumulator.isLast) {
+        const { accumulate } = this.settings;
+        // A gradient of this call that is not finite makes its sum so, which the step checks.
+        if (this.takeStep(accumulator.entries(call, this.records), 1 / accumulate)) accumulator.restart(call);
+        else accumulator.drop(call);
+        return;
+      }
+      const bad = this.checksFinite ? findNonFinite(call.fresh.map(({ tensor }) => tensor)) : -1;
+      if (bad < 0) {
+        accumulator.keep(call);
+        return;
+      }
+      this.leaveOut(call.fresh[bad]?.name);
+      accumulator.drop(call);
+    } catch (error) {
+      accumulator.drop(call);
+      throw error;
+    }
+  }
+
+  private get checksFinite(): boolean {
+    return this.settings.nonFinite !== 'ignore';
+  }
+
+  /**
+   * One step.
+   *
+   * @param scale of all gradients.
+   * @returns whether it was taken, and not left out.
+   */
+  private takeStep(entries: GradientEntry[], scale: number): boolean {
+    const { threads, ema } = this.settings;
     const values = this.method.values(this.stepRate());
-    const settings = { method: this.method, values, checkFinite: nonFinite !== 'ignore', threads };
+    const all = { method: this.method, values, checkFinite: this.checksFinite, threads, ema: ema !== null };
     this.assertUsable(); // a function of the user's may have disposed it
     this.checkSteps(entries);
     const step = this.prepare(entries, values);
     let outputs: Array<Tensor | null>;
+    let norm: number | null;
     try {
-      this.assertUsable(); // so may `exclude` and `outputAxis`
-      outputs = this.compute(step, settings);
+      this.assertUsable(); // so may `exclude`, `groups` and `outputAxis`
+      const sums = needsNorms(this.settings) ? this.gather(step, all) : null;
+      norm = clipUpdates(this.settings, step.updates, sums, scale);
+      outputs = this.compute(step, sums === null ? all : { ...all, checkFinite: false });
     } catch (error) {
       for (const { record } of step.started) step.implementation.disposeState(record.state);
       if (!(error instanceof NonFiniteGradient)) throw error;
-      if (nonFinite === 'skip') {
-        ++this.skippedSteps;
-        return;
-      }
-      const name = step.records[error.index]?.name;
-      throw new FtpError(
-        'NON_FINITE_GRADIENT',
-        `gradient of '${name}' holds NaN or an infinity in step ${this.iterations} (counted from 0); nothing was ` +
-          "changed. nonFinite: 'skip' leaves such steps out, 'ignore' skips this check",
-      );
+      this.leaveOut(step.records[error.index]?.name);
+      return false;
     }
     this.commit(step, outputs);
+    this.gradientNorm = norm;
+    return true;
+  }
+
+  /** What follows from a gradient that is not finite: an error, or a step that is left out. */
+  private leaveOut(name: string | undefined): void {
+    if (this.settings.nonFinite === 'skip') {
+      ++this.skippedSteps;
+      return;
+    }
+    throw new FtpError(
+      'NON_FINITE_GRADIENT',
+      `gradient of '${name}' holds NaN or an infinity in step ${this.iterations} (counted from 0); nothing was ` +
+        "changed. nonFinite: 'skip' leaves such steps out, 'ignore' skips this check",
+    );
   }
 
   /**
@@ -213,6 +287,12 @@ export abstract class FtpOptimizer extends Optimizer {
     return null;
   }
 
+  /** Sums of the raw gradients of the step, which are checked on the way if the step would check them. */
+  protected gather({ implementation, updates }: PreparedStep, settings: StepSettings): Float64Array {
+    const native = updates.length > 0 ? implementation.gather?.(settings, updates, WANT_SQUARES) : undefined;
+    return native ?? sumsOfSquares(updates, settings.checkFinite);
+  }
+
   /** New weights of the step; null where the variable holds its new value already. */
   protected compute(step: PreparedStep, settings: StepSettings): Array<Tensor | null> {
     if (step.updates.length === 0) return [];
@@ -222,29 +302,28 @@ export abstract class FtpOptimizer extends Optimizer {
   /** At the first step that brings variables, checks the options that name some. */
   private checkNames(entries: GradientEntry[]): void {
     if (this.namesChecked || entries.length === 0) return;
-    const names = entries.map(({ variable }) => variable.name);
-    this.axes.checkModel(names);
-    this.exclusion.check([
-      ...new Set([...names, ...Object.keys(engine().registeredVariables), ...this.axes.names()]),
-    ]);
+    const brought = entries.map(({ variable }) => variable);
+    this.axes.checkModel(brought.map(({ name }) => name));
+    const all: NamedShape[] = [
+      ...brought,
+      ...Object.values(engine().registeredVariables),
+      ...this.axes.known(),
+    ];
+    const distinct = [...new Map(all.map((one) => [one.name, one])).values()];
+    this.exclusion.check(distinct.map(({ name }) => name));
+    this.groups.check(distinct);
     this.namesChecked = true;
   }
 
-  /** Checks that the counts after this step are int32: a loaded state can bring them close to the end. */
   private checkSteps(entries: GradientEntry[]): void {
     let count = this.iterations + 1;
     for (const { record } of entries) if (record !== undefined) count = Math.max(count, record.updates + 1);
     for (const { t, n } of this.pending) count = Math.max(count, t + 1, n + 1);
-    if (count > MOST_STEPS) {
-      throw new FtpError(
-        'STATE_MISMATCH',
-        `this would be step ${count}, but step counts are int32 and end at ${MOST_STEPS}; nothing was changed. Loaded ` +
-          "state has the counts of its steps in 'iter' and '<variable>/steps'",
-      );
-    }
+    checkStepCount(count);
   }
 
   private prepare(entries: GradientEntry[], values: StepValues): PreparedStep {
+    const { ema } = this.settings;
     const { implementation } = this.select();
     const iterations = this.iterations;
     const started = startRecords(
@@ -252,13 +331,15 @@ export abstract class FtpOptimizer extends Optimizer {
         implementation,
         method: this.method,
         exclusion: this.exclusion,
+        groups: this.groups,
         axes: this.axes,
         anchors: this.anchors,
         scales: this.scales,
         pending: this.pending,
         iterations,
         started: this.records.size > 0,
-        checkFinite: this.settings.nonFinite !== 'ignore',
+        checkFinite: this.checksFinite,
+        ema: ema !== null,
       },
       entries.filter(({ record }) => record === undefined).map(({ variable }) => variable),
     );
@@ -273,11 +354,8 @@ export abstract class FtpOptimizer extends Optimizer {
       update.t = record.born === null ? 1 : iterations - record.born + 1;
       update.n = record.updates + 1;
       update.fromWeights = update.t === 1 || record.dataId !== variable.dataId;
-      update.values = record.state.spec.method.scaled(values, {
-        learningRate: 1,
-        weightDecay: 1,
-        rule: record.ruleScale,
-      });
+      update.values = effectiveValues(this.method, values, record);
+      if (ema !== null) update.emaMomentum = emaMomentumOf(ema, update.n);
       records.push(record);
       updates.push(update);
     }
@@ -304,8 +382,12 @@ export abstract class FtpOptimizer extends Optimizer {
   }
 
   /** Takes over the results; nothing here is expected to fail. */
-  private commit({ records, updates, started }: PreparedStep, outputs: Array<Tensor | null>): void {
+  private commit(step: PreparedStep, outputs: Array<Tensor | null>): void {
+    const { implementation, records, updates, started } = step;
     const iterations = this.iterations;
+    const { overwriteEvery = null } = this.settings.ema ?? {};
+    const overwrites = overwriteEvery !== null && (iterations + 1) % overwriteEvery === 0;
+    const averages = overwrites ? records.map(({ state }) => implementation.read(state, 'ema')) : [];
     for (const { record, saved } of started) {
       this.records.set(record.name, record);
       this.anchors.release(record.name);
@@ -317,13 +399,15 @@ export abstract class FtpOptimizer extends Optimizer {
     for (let i = 0; i < records.length; ++i) {
       const record = records[i] as VariableRecord;
       const variable = (updates[i] as VariableUpdate).weights as Variable;
-      const output = outputs[i] as Tensor | null;
+      const output = averages[i] ?? (outputs[i] as Tensor | null);
       if (output !== null) {
         variable.assign(output);
         output.dispose();
       }
+      if (overwrites) outputs[i]?.dispose();
       record.variable = variable;
-      record.dataId = variable.dataId;
+      // An average is as if assigned from outside: it is not what the step left.
+      record.dataId = overwrites ? null : variable.dataId;
       record.born ??= iterations;
       ++record.updates;
     }
@@ -334,18 +418,7 @@ export abstract class FtpOptimizer extends Optimizer {
   /** Says once which variables have rows that are likely wrong for their layers, which are not known. */
   private warnOfRows(started: StartedRecord[]): void {
     if (this.warnedOfRows || !this.method.slots.some(({ shape }) => shape === 'rows')) return;
-    const names = started
-      // Loaded state has its rows from the run that saved it.
-      .filter(({ record, saved }) => saved === undefined && !record.state.spec.excluded)
-      .map(({ record }) => record.name)
-      .filter((name) => this.axes.isDoubtful(name));
-    if (names.length === 0) return;
-    this.warnedOfRows = true;
-    console.warn(
-      `tfjs-ftp: the rows of ${names.map((name) => `'${name}'`).join(', ')} are taken along the last axis, which is likely ` +
-        'wrong: by their names they belong to embeddings, depthwise or transposed convolutions. Give the option ' +
-        '`model`, whose layers tell the rows, or `outputAxis` (returning -1 keeps the last axis, without this warning)',
-    );
+    this.warnedOfRows = warnOfDoubtfulRows(this.axes, started);
   }
 
   /**
@@ -360,7 +433,85 @@ export abstract class FtpOptimizer extends Optimizer {
     const current = this.selection?.implementation;
     const records = current === undefined ? [] : reportRecords(current, this.records.values());
     const [seen, waiting] = await Promise.all([records, reportSaved(this.pending, this.method)]);
-    return [...seen, ...waiting];
+    const { ema } = this.settings;
+    if (ema === null) return [...seen, ...waiting];
+    const updates = new Map(this.pending.map(({ name, n }) => [name, n]));
+    for (const record of this.records.values()) updates.set(record.name, record.updates);
+    return [...seen, ...waiting].map((report) => {
+      return { ...report, emaMomentum: emaMomentumOf(ema, updates.get(report.name) as number) };
+    });
+  }
+
+  /** The norm of all gradients of the last step together; see {@link ClipOptions}. */
+  get lastGradientNorm(): number | null {
+    return this.gradientNorm;
+  }
+
+  /** Whether {@link swapEma} has put the averages of the weights in the place of the weights. */
+  get emaSwapped(): boolean {
+    return this.swap.isIn;
+  }
+
+  /**
+   * Puts the averages of the weights (option `ema`) in the place of the weights, to evaluate or to save the model; called
+   * again, puts the trained weights back, and training goes on with the same bits as if nothing had been swapped. All
+   * variables are swapped or, on an error, none.
+   *
+   * In between, steps, `getWeights`, `setWeights` and `reanchor` throw; a model can be saved without its optimizer.
+   * What is assigned to a variable in between is lost. `dispose()` leaves in place what is there.
+   *
+   * @param model whose weights they are: needed where state was loaded and no step has brought its variables since.
+   * @returns whether the averages are in place now.
+   * @throws FtpError EMA_DISABLED without the option `ema`; STATE_MISMATCH for loaded averages without a variable;
+   *   OPTIMIZER_DISPOSED.
+   */
+  swapEma(model?: ModelLike): boolean {
+    this.assertUsable();
+    this.assertAverages();
+    if (this.swap.isIn) this.swap.swapOut();
+    else this.swap.swapIn(this.averages(model));
+    return this.swap.isIn;
+  }
+
+  /**
+   * The averages of the weights (option `ema`) of all variables seen so far, by variable name; of loaded state that no step
+   * has brought, by the name when it was saved.
+   *
+   * @returns copies, the caller's to dispose.
+   * @throws FtpError EMA_DISABLED without the option `ema`; OPTIMIZER_DISPOSED.
+   */
+  emaWeights(): NamedTensorMap {
+    this.assertUsable();
+    this.assertAverages();
+    const read = (record: VariableRecord) => [record.name, this.readSlot(record, 'ema')] as const;
+    const waiting = this.pending.flatMap(({ name, slots }) => {
+      const average = slots.get('ema');
+      return average === undefined ? [] : [[name, clone(average)] as const];
+    });
+    return Object.fromEntries([...[...this.records.values()].map(read), ...waiting]);
+  }
+
+  private averages(model: ModelLike | undefined): Averaged[] {
+    const waiting = averagesOfSaved(this.pending, model, this.method);
+    const present = [...this.records.values()].flatMap((record) => {
+      const variable = presentVariable(record);
+      return variable === null ? [] : [{ variable, record }];
+    });
+    return [
+      ...waiting,
+      ...present.map(({ variable, record }) => {
+        return { variable, record, average: this.readSlot(record, 'ema') };
+      }),
+    ];
+  }
+
+  private readSlot({ state }: VariableRecord, slot: SlotName): Tensor {
+    return (this.selection as Selection).implementation.read(state, slot);
+  }
+
+  private assertAverages(): void {
+    if (this.settings.ema !== null) return;
+    throw new FtpError('EMA_DISABLED', 'this optimizer was made without the option ema, and has no averages');
   }
 
   /**
@@ -373,6 +524,7 @@ export abstract class FtpOptimizer extends Optimizer {
    */
   reanchor(): void {
     this.assertUsable();
+    this.swap.assertOut('reanchor()');
     for (const record of [...this.records.values()]) {
       const { implementation } = this.selection as Selection;
       const variable = presentVariable(record);
@@ -389,18 +541,21 @@ export abstract class FtpOptimizer extends Optimizer {
 
   /**
    * The state as named tensors: `iter`, then per variable `<variable>/anchor`, `/deviation`, the base
-   * update's slots, `/norms`, `/constraint` (gamma, its two moments, the last hyper-gradient) and `/steps`.
+   * update's slots, `/norms`, `/constraint` (gamma, its two moments, the last hyper-gradient), `/ema` with the option
+   * `ema`, and `/steps`. Between the calls of a step (option `accumulate`) there are the number of calls so far,
+   * `accumulation`, and the sums of their gradients, `<variable>/accumulated`.
    *
    * @returns copies, the caller's to dispose; those that are dropped instead (as `model.save` does) are freed
    *   when they are garbage collected.
    */
   override async getWeights(): Promise<NamedTensor[]> {
     this.assertUsable();
-    const weights = [nameIterations(this.iterations)];
+    this.swap.assertOut('getWeights()');
+    const weights = [nameIterations(this.iterations), ...(this.accumulator?.toWeights() ?? [])];
     for (const record of this.records.values()) {
-      const { implementation } = this.selection as Selection;
-      const { state } = record;
-      const slots = slotsOf(state.spec).map(({ name }) => [name, implementation.read(state, name)] as const);
+      const slots = slotsOf(record.state.spec).map(
+        ({ name }) => [name, this.readSlot(record, name)] as const,
+      );
       weights.push(
         ...nameRecord(record.name, slots, constraintSteps(record, this.iterations), record.updates),
       );
@@ -434,13 +589,17 @@ export abstract class FtpOptimizer extends Optimizer {
   /** Reads and checks a whole state; the result puts it in place. */
   protected async parseState(weights: NamedTensor[]): Promise<() => void> {
     this.assertUsable();
+    this.swap.assertOut('setWeights()');
     checkNamedTensors(weights);
     const iterations = await parseIterations(weights);
-    const parsed = await parseSaved(weights.slice(1), this.method);
+    const calls = await (this.accumulator ?? new Accumulator(1)).parse(weights.slice(1));
+    const parsed = await parseSaved(calls.rest, this.method, this.settings.ema !== null);
     return () => {
       this.assertUsable();
+      this.swap.assertOut('setWeights()');
       const pending = holdSaved(parsed);
       this.releaseState();
+      if (this.accumulator !== null) calls.commit();
       this.pending = pending;
       this.iterations_ = iterations;
     };
@@ -449,6 +608,7 @@ export abstract class FtpOptimizer extends Optimizer {
   private releaseState(): void {
     for (const { state } of this.records.values()) this.selection?.implementation.disposeState(state);
     for (const saved of this.pending) disposeSaved(saved);
+    this.accumulator?.dispose();
     this.records = new Map();
     this.pending = [];
   }
@@ -479,6 +639,7 @@ export abstract class FtpOptimizer extends Optimizer {
     if (this.disposed) return;
     this.disposed = true;
     this.releaseState();
+    this.swap.dispose();
     this.anchors.dispose();
   }
 
@@ -498,6 +659,7 @@ export abstract class FtpOptimizer extends Optimizer {
       exclusion: this.exclusion.toConfig(names),
       layouts: this.axes.toConfig(),
       ...this.scales.toConfig(),
+      ...this.groups.toConfig(this.axes.known()),
     } as serialization.ConfigDict;
   }
 }

@@ -28,6 +28,8 @@ export interface ConstraintReport {
   strength?: number;
   /** Under `digrap`: the learnt share of the conflict that is taken out of the gradient. */
   omega?: number;
+  /** With the option `ema`: what the average of the weights kept of itself at the last update. */
+  emaMomentum?: number;
   /** Number of rows. */
   rows: number;
   /** Whether the variable is left out of the projection. */
@@ -47,7 +49,7 @@ const NOTHING = { gamma: null, relative: null, norm: null, maxNorm: null, meanRa
 export function reportOf(
   name: string,
   rows: number,
-  { rule, options }: BoundMethod,
+  { rule, options }: Pick<BoundMethod, 'rule' | 'options'>,
   last: LastStep | null,
 ): ConstraintReport {
   if (last === null) return { name, ...NOTHING, anchorNorm: null, rows, excluded: false };

@@ -8,6 +8,8 @@ import type { BoundMethod, Slots } from '../methods/method.js';
 import type { AnchorStore } from './anchors.js';
 import type { Exclusion } from './exclude.js';
 import { checkFiniteStart } from './finite_start.js';
+import type { VariableGroups } from './groups.js';
+import type { NamedShape } from './match.js';
 import type { OutputAxes } from './output_axis.js';
 import { rowsOf } from './rows.js';
 import type { RuleScales } from './rule_scales.js';
@@ -26,6 +28,7 @@ export interface RecordSources {
   implementation: Implementation;
   method: BoundMethod;
   exclusion: Exclusion;
+  groups: VariableGroups;
   axes: OutputAxes;
   anchors: AnchorStore;
   scales: RuleScales;
@@ -36,6 +39,12 @@ export interface RecordSources {
   started: boolean;
   /** Whether weights and anchors must be finite. */
   checkFinite: boolean;
+  /** Whether the weights are averaged. */
+  ema: boolean;
+}
+
+function isExcluded({ exclusion, groups }: RecordSources, variable: NamedShape): boolean {
+  return exclusion.matches(variable.name) || groups.of(variable).excluded;
 }
 
 /** Smallest normal float32: backends may flush smaller numbers to zero. */
@@ -62,7 +71,7 @@ export function startRecords(sources: RecordSources, variables: Variable[]): Sta
       variables.map((variable) => {
         const { name, shape } = variable;
         const anchor = matched.get(variable)?.slots.get('anchor') ?? sources.anchors.get(name, shape);
-        return { variable, anchor: sources.exclusion.matches(name) ? undefined : anchor };
+        return { variable, anchor: isExcluded(sources, variable) ? undefined : anchor };
       }),
     );
   }
@@ -83,9 +92,9 @@ export function startRecords(sources: RecordSources, variables: Variable[]): Sta
 }
 
 /** The layers of the model come first, in its order. */
-function seeLayers({ axes, exclusion, scales }: RecordSources, variables: Variable[]): void {
-  const names = [...axes.modelNames(), ...variables.map(({ name }) => name)];
-  scales.see(names.filter((name) => !exclusion.matches(name)));
+function seeLayers(sources: RecordSources, variables: Variable[]): void {
+  const all = [...sources.axes.ofModel(), ...variables];
+  sources.scales.see(all.filter((variable) => !isExcluded(sources, variable)).map(({ name }) => name));
 }
 
 function startRecord(
@@ -93,18 +102,19 @@ function startRecord(
   variable: Variable,
   saved: SavedVariable | undefined,
 ): VariableRecord {
-  const { implementation, exclusion, axes, anchors, iterations } = sources;
+  const { implementation, axes, anchors, iterations, ema } = sources;
   const { name, shape } = variable;
-  const excluded = exclusion.matches(name);
+  const excluded = isExcluded(sources, variable);
   const method = excluded ? sources.method.plain : sources.method;
-  const spec: StateSpec = { name, shape, layout: axes.layoutOf(name, shape), excluded, method };
+  const spec: StateSpec = { name, shape, layout: axes.layoutOf(name, shape), excluded, method, ema };
   const placeScale = excluded ? 1 : sources.scales.of(name, shape);
+  const own = { placeScale, own: sources.groups.of(variable) };
   const anchor = anchors.get(name, shape) ?? variable;
   if (saved === undefined) {
     const state = implementation.createState(spec, method.has('anchor') ? anchor : null);
-    return { ...newRecord(variable, state), placeScale };
+    return { ...newRecord(variable, state), ...own };
   }
-  const record = { ...newRecord(variable, restoreState(implementation, spec, saved, anchor)), placeScale };
+  const record = { ...newRecord(variable, restoreState(implementation, spec, saved, anchor)), ...own };
   record.updates = saved.n;
   record.born = saved.t === 0 ? null : iterations - saved.t;
   return record;

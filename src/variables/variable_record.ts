@@ -2,6 +2,7 @@
 
 import type { Variable } from '@tensorflow/tfjs-core';
 import type { VariableState, VariableUpdate } from '../backends/types.js';
+import { NOTHING_OWN, type OwnValues } from './groups.js';
 
 export interface VariableRecord {
   readonly name: string;
@@ -16,8 +17,10 @@ export interface VariableRecord {
   updates: number;
   /** Factor on the rule's number that the variable has by its place in the model. */
   placeScale: number;
-  /** The same with the factor that its anchor gives. */
+  /** Factor on the rule's number, `placeScale` included. */
   ruleScale: number;
+  /** What the variable has of its own by its group and its layer. */
+  own: OwnValues;
   /** Arguments of the next step, reused. */
   readonly update: VariableUpdate;
 }
@@ -32,6 +35,7 @@ export function newRecord(variable: Variable, state: VariableState): VariableRec
     updates: 0,
     placeScale: 1,
     ruleScale: 1,
+    own: NOTHING_OWN,
     update: {
       spec: state.spec,
       state,
