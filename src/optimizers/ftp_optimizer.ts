@@ -54,7 +54,7 @@ import {
   parseSaved,
   type SavedVariable,
 } from '../variables/saved_state.js';
-import { type StartedRecord, startRecords } from '../variables/start_records.js';
+import { continueFromState, type StartedRecord, startRecords } from '../variables/start_records.js';
 import { nameIterations, nameRecord, nameSaved, nameUnusedAnchor } from '../variables/state_names.js';
 import { checkStepCount } from '../variables/step_count.js';
 import { constraintSteps, type VariableRecord } from '../variables/variable_record.js';
@@ -183,7 +183,7 @@ export abstract class FtpOptimizer extends Optimizer {
    */
   override applyGradients(gradients: NamedTensorMap | NamedTensor[]): void {
     this.assertUsable();
-    this.swap.assertOut('a step');
+    this.assertTrained('a step');
     const entries = collectEntries(gradients, this.records);
     this.anchors.check();
     this.checkNames(entries);
@@ -354,7 +354,7 @@ export abstract class FtpOptimizer extends Optimizer {
       update.t = record.born === null ? 1 : iterations - record.born + 1;
       update.n = record.updates + 1;
       update.fromWeights = update.t === 1 || record.dataId !== variable.dataId;
-      update.values = effectiveValues(this.method, values, record);
+      update.values = effectiveValues(record.state.spec.method, values, record);
       if (ema !== null) update.emaMomentum = emaMomentumOf(ema, update.n);
       records.push(record);
       updates.push(update);
@@ -406,11 +406,12 @@ export abstract class FtpOptimizer extends Optimizer {
       }
       if (overwrites) outputs[i]?.dispose();
       record.variable = variable;
-      // An average is as if assigned from outside: it is not what the step left.
       record.dataId = overwrites ? null : variable.dataId;
       record.born ??= iterations;
       ++record.updates;
     }
+    // An average is as if assigned from outside, but where it is what the step left.
+    if (overwrites) continueFromState(implementation, records);
     this.incrementIterations();
     if (started.length > 0) this.warnOfRows(started);
   }
@@ -524,7 +525,7 @@ export abstract class FtpOptimizer extends Optimizer {
    */
   reanchor(): void {
     this.assertUsable();
-    this.swap.assertOut('reanchor()');
+    this.assertTrained('reanchor()');
     for (const record of [...this.records.values()]) {
       const { implementation } = this.selection as Selection;
       const variable = presentVariable(record);
@@ -550,7 +551,7 @@ export abstract class FtpOptimizer extends Optimizer {
    */
   override async getWeights(): Promise<NamedTensor[]> {
     this.assertUsable();
-    this.swap.assertOut('getWeights()');
+    this.assertTrained('getWeights()');
     const weights = [nameIterations(this.iterations), ...(this.accumulator?.toWeights() ?? [])];
     for (const record of this.records.values()) {
       const slots = slotsOf(record.state.spec).map(
@@ -589,14 +590,14 @@ export abstract class FtpOptimizer extends Optimizer {
   /** Reads and checks a whole state; the result puts it in place. */
   protected async parseState(weights: NamedTensor[]): Promise<() => void> {
     this.assertUsable();
-    this.swap.assertOut('setWeights()');
+    this.assertTrained('setWeights()');
     checkNamedTensors(weights);
     const iterations = await parseIterations(weights);
     const calls = await (this.accumulator ?? new Accumulator(1)).parse(weights.slice(1));
     const parsed = await parseSaved(calls.rest, this.method, this.settings.ema !== null);
     return () => {
       this.assertUsable();
-      this.swap.assertOut('setWeights()');
+      this.assertTrained('setWeights()');
       const pending = holdSaved(parsed);
       this.releaseState();
       if (this.accumulator !== null) calls.commit();
@@ -641,6 +642,11 @@ export abstract class FtpOptimizer extends Optimizer {
     this.releaseState();
     this.swap.dispose();
     this.anchors.dispose();
+  }
+
+  /** @throws FtpError EMA_SWAPPED_IN while averages are in the place of the weights. */
+  protected assertTrained(what: string): void {
+    this.swap.assertOut(what);
   }
 
   protected assertUsable(): void {

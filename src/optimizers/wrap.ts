@@ -218,6 +218,8 @@ export abstract class WrapOptimizer extends FtpOptimizer {
   }
 
   override async setWeights(weights: NamedTensor[]): Promise<void> {
+    this.assertUsable();
+    this.assertTrained('setWeights()');
     checkNamedTensors(weights);
     const ofUs: readonly string[] = [
       ...this.method.ruleSlots.map(({ name }) => name),

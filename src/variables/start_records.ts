@@ -83,7 +83,8 @@ export function startRecords(sources: RecordSources, variables: Variable[]): Sta
       started.push({ record: startRecord(sources, variable, saved), saved });
     }
     for (const { record } of started) scaleRecord(sources.implementation, record);
-    continueFromState(sources.implementation, started);
+    const loaded = started.filter(({ saved }) => saved !== undefined).map(({ record }) => record);
+    continueFromState(sources.implementation, loaded);
     return started;
   } catch (error) {
     for (const { record } of started) sources.implementation.disposeState(record.state);
@@ -121,14 +122,12 @@ function startRecord(
 }
 
 /**
- * Lets loaded variables go on from their stored state where their weights are the ones that the
- * saving optimizer left, by the method's rule: so that loading and continuing gives the same bits
- * as not having stopped. Weights that differ count as assigned from outside.
+ * Lets variables go on from their state where their weights are the ones that its last step left, by the method's rule:
+ * so that loading and continuing gives the same bits as not having stopped. Weights that differ count as assigned from
+ * outside.
  */
-function continueFromState(implementation: Implementation, started: StartedRecord[]): void {
-  const candidates = started
-    .filter(({ record, saved }) => saved !== undefined && record.born !== null && hasLeft(record))
-    .map(({ record }) => record);
+export function continueFromState(implementation: Implementation, records: readonly VariableRecord[]): void {
+  const candidates = records.filter((record) => record.born !== null && hasLeft(record));
   if (candidates.length === 0) return;
   const unchanged = ops.tidy(() =>
     ops.stack(candidates.map((record) => isWhereLeft(implementation, record))).dataSync(),
