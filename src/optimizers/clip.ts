@@ -15,7 +15,7 @@ export interface ClipOptions {
    * Bound on the norm of all gradients of a step together, > 0: `g = G min(1, globalClipNorm / N)` with
    * `N = sqrt(sum of G^2 over all variables of the step)`, as Keras's `global_clipnorm` and `tf.clip_by_global_norm`.
    * `torch.nn.utils.clip_grad_norm_` adds 1e-6 to N, which changes the factor by less than 1e-6 / N. Excluded variables
-   * count. Default: none.
+   * count. With `nonFinite: 'ignore'`, a NaN anywhere makes N one and goes into every variable, as there. Default: none.
    */
   globalClipNorm?: number;
   /**

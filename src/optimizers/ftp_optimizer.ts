@@ -1,9 +1,7 @@
 /** What the optimizers have in common, whatever their method: the step, its roll-back, state, saving. */
 
 import {
-  clone,
   dispose,
-  engine,
   type NamedTensorMap,
   Optimizer,
   type Scalar,
@@ -12,57 +10,41 @@ import {
   type Variable,
 } from '@tensorflow/tfjs-core';
 import { findNonFinite, sumsOfSquares } from '../backends/reference.js';
-import { activeBackend, type Selection, selectImplementation } from '../backends/select.js';
 import {
   type Implementation,
   type ImplementationName,
   NonFiniteGradient,
   type StepSettings,
-  slotsOf,
   type VariableUpdate,
   WANT_SQUARES,
 } from '../backends/types.js';
 import { FtpError } from '../errors.js';
 import { attempt, describeConfig, INSPECT, type Inspect, summarize } from '../inspect.js';
-import type { BoundMethod, Method, SlotName, StepValues } from '../methods/method.js';
+import type { BoundMethod, Method, StepValues } from '../methods/method.js';
 import { type LearningRate, type OptionTable, savedOptions } from '../options.js';
 import { AnchorStore } from '../variables/anchors.js';
-import { averagesOfSaved } from '../variables/averages.js';
 import { disposeWhenCollected } from '../variables/collected.js';
 import type { ConstraintReport } from '../variables/constraint_report.js';
-import { warnOfDoubtfulRows } from '../variables/doubtful_rows.js';
 import { effectiveValues } from '../variables/effective_values.js';
-import { Exclusion } from '../variables/exclude.js';
-import { VariableGroups } from '../variables/groups.js';
-import type { NamedShape } from '../variables/match.js';
-import { migrateRecords } from '../variables/migrate.js';
-import { type ModelLike, OutputAxes } from '../variables/output_axis.js';
-import {
-  presentVariable,
-  reanchorRecord,
-  reanchorSaved,
-  reportRecords,
-  reportSaved,
-} from '../variables/report.js';
-import { RuleScales } from '../variables/rule_scales.js';
+import type { ModelLike } from '../variables/output_axis.js';
 import {
   checkNamedTensors,
-  disposeSaved,
   holdSaved,
   type NamedTensor,
   parseIterations,
   parseSaved,
-  type SavedVariable,
 } from '../variables/saved_state.js';
 import { continueFromState, type StartedRecord, startRecords } from '../variables/start_records.js';
-import { nameIterations, nameRecord, nameSaved, nameUnusedAnchor } from '../variables/state_names.js';
+import { nameIterations } from '../variables/state_names.js';
 import { checkStepCount } from '../variables/step_count.js';
-import { constraintSteps, type VariableRecord } from '../variables/variable_record.js';
+import { VariableOptions } from '../variables/variable_options.js';
+import type { VariableRecord } from '../variables/variable_record.js';
 import { Accumulator } from './accumulate.js';
 import { clipUpdates, needsNorms } from './clip.js';
-import { type Averaged, EmaSwap, emaMomentumOf } from './ema.js';
+import { EmaSwap, emaMomentumOf } from './ema.js';
 import { collectEntries, type GradientEntry } from './gradient_entries.js';
 import { OPTIMIZER_OPTIONS, type OptimizerOptions, type OptimizerSettings, openOptions } from './options.js';
+import { VariableStates } from './states.js';
 
 /** A step that is checked and has its states, but has not changed anything yet. */
 export interface PreparedStep {
@@ -84,18 +66,8 @@ export abstract class FtpOptimizer extends Optimizer {
 
   protected readonly settings: OptimizerSettings;
   protected readonly method: BoundMethod;
-  private readonly exclusion: Exclusion;
-  private readonly groups: VariableGroups;
-  private readonly axes: OutputAxes;
-  private readonly anchors: AnchorStore;
-  private readonly scales: RuleScales;
-  private records = new Map<string, VariableRecord>();
-  /** Loaded state of variables that no step has brought yet. */
-  private pending: SavedVariable[] = [];
-  private selection: Selection | null = null;
-  /** Whether the options that name variables were checked against those that there are. */
-  private namesChecked = false;
-  private warnedOfRows = false;
+  private readonly variables: VariableOptions;
+  private readonly states: VariableStates;
   private readonly accumulator: Accumulator | null;
   private readonly swap = new EmaSwap();
   private gradientNorm: number | null = null;
@@ -107,32 +79,10 @@ export abstract class FtpOptimizer extends Optimizer {
     const { given, settings, restored } = openOptions(options, method);
     this.settings = settings;
     this.method = method.with(given);
-    this.axes =
-      restored === undefined
-        ? new OutputAxes(given.model, given.outputAxis)
-        : OutputAxes.fromConfig(restored.layouts);
-    const weightsOfLayer = (layer: string) => this.axes.weightsOfLayer(layer);
-    const ofModel = given.model === undefined ? undefined : weightsOfLayer;
-    this.exclusion =
-      restored === undefined
-        ? new Exclusion(given.exclude, ofModel)
-        : Exclusion.fromConfig(restored.exclusion);
-    const sources = {
-      method: this.method,
-      bind: (numbers: object) => method.with({ ...given, ...numbers }),
-      model: given.model,
-      weightsOfLayer: ofModel,
-    };
-    this.groups =
-      restored === undefined
-        ? VariableGroups.of(given, sources)
-        : VariableGroups.fromConfig(restored.perVariable, sources);
+    const bind = (numbers: object) => method.with({ ...given, ...numbers });
+    this.variables = new VariableOptions(given, { method: this.method, bind }, restored);
     this.accumulator = settings.accumulate > 1 ? new Accumulator(settings.accumulate) : null;
-    this.anchors = new AnchorStore(given.anchors);
-    this.scales =
-      restored === undefined
-        ? new RuleScales(this.method)
-        : RuleScales.fromConfig(this.method, restored.scales);
+    this.states = new VariableStates(this.method, settings.implementation, new AnchorStore(given.anchors));
   }
 
   /** The learning rate that the method uses on the next step; throws where it is out of range. */
@@ -157,8 +107,7 @@ export abstract class FtpOptimizer extends Optimizer {
    */
   get implementation(): ImplementationName {
     this.assertUsable();
-    return (this.selection ?? selectImplementation(this.settings.implementation, this.method)).implementation
-      .name;
+    return this.states.current().implementation.name;
   }
 
   /**
@@ -168,7 +117,7 @@ export abstract class FtpOptimizer extends Optimizer {
    */
   get fallbackReason(): string | null {
     this.assertUsable();
-    return (this.selection ?? selectImplementation(this.settings.implementation, this.method)).reason;
+    return this.states.current().reason;
   }
 
   /**
@@ -184,9 +133,9 @@ export abstract class FtpOptimizer extends Optimizer {
   override applyGradients(gradients: NamedTensorMap | NamedTensor[]): void {
     this.assertUsable();
     this.assertTrained('a step');
-    const entries = collectEntries(gradients, this.records);
-    this.anchors.check();
-    this.checkNames(entries);
+    const entries = collectEntries(gradients, this.states.records);
+    this.states.anchors.check();
+    this.variables.check(entries.map(({ variable }) => variable));
     if (this.accumulator === null) this.takeStep(entries, 1);
     else this.accumulate(entries, this.accumulator);
   }
@@ -198,7 +147,8 @@ export abstract class FtpOptimizer extends Optimizer {
       if (accumulator.isLast) {
         const { accumulate } = this.settings;
         // A gradient of this call that is not finite makes its sum so, which the step checks.
-        if (this.takeStep(accumulator.entries(call, this.records), 1 / accumulate)) accumulator.restart(call);
+        if (this.takeStep(accumulator.entries(call, this.states.records), 1 / accumulate))
+          accumulator.restart(call);
         else accumulator.drop(call);
         return;
       }
@@ -299,45 +249,27 @@ export abstract class FtpOptimizer extends Optimizer {
     return step.implementation.step(settings, step.updates);
   }
 
-  /** At the first step that brings variables, checks the options that name some. */
-  private checkNames(entries: GradientEntry[]): void {
-    if (this.namesChecked || entries.length === 0) return;
-    const brought = entries.map(({ variable }) => variable);
-    this.axes.checkModel(brought.map(({ name }) => name));
-    const all: NamedShape[] = [
-      ...brought,
-      ...Object.values(engine().registeredVariables),
-      ...this.axes.known(),
-    ];
-    const distinct = [...new Map(all.map((one) => [one.name, one])).values()];
-    this.exclusion.check(distinct.map(({ name }) => name));
-    this.groups.check(distinct);
-    this.namesChecked = true;
-  }
-
   private checkSteps(entries: GradientEntry[]): void {
     let count = this.iterations + 1;
     for (const { record } of entries) if (record !== undefined) count = Math.max(count, record.updates + 1);
-    for (const { t, n } of this.pending) count = Math.max(count, t + 1, n + 1);
+    for (const { t, n } of this.states.pending) count = Math.max(count, t + 1, n + 1);
     checkStepCount(count);
   }
 
   private prepare(entries: GradientEntry[], values: StepValues): PreparedStep {
     const { ema } = this.settings;
-    const { implementation } = this.select();
+    const { states } = this;
+    const { implementation } = states.select();
     const iterations = this.iterations;
     const started = startRecords(
       {
         implementation,
         method: this.method,
-        exclusion: this.exclusion,
-        groups: this.groups,
-        axes: this.axes,
-        anchors: this.anchors,
-        scales: this.scales,
-        pending: this.pending,
+        variables: this.variables,
+        anchors: states.anchors,
+        pending: states.pending,
         iterations,
-        started: this.records.size > 0,
+        started: states.records.size > 0,
         checkFinite: this.checksFinite,
         ema: ema !== null,
       },
@@ -362,25 +294,6 @@ export abstract class FtpOptimizer extends Optimizer {
     return { implementation, records, updates, started };
   }
 
-  /** The implementation for the active backend; state follows a change of backend. */
-  private select(): Selection {
-    const { selection } = this;
-    const { implementation: choice } = this.settings;
-    if (selection !== null && (choice === 'reference' || selection.backend === activeBackend())) {
-      return selection;
-    }
-    const next = selectImplementation(choice, this.method);
-    if (selection !== null) {
-      if (selection.implementation.name === 'reference' && next.implementation.name === 'reference') {
-        next.implementation = selection.implementation; // its state is in tensors, which tfjs moves
-      } else {
-        migrateRecords([...this.records.values()], selection.implementation, next.implementation);
-      }
-    }
-    this.selection = next;
-    return next;
-  }
-
   /** Takes over the results; nothing here is expected to fail. */
   private commit(step: PreparedStep, outputs: Array<Tensor | null>): void {
     const { implementation, records, updates, started } = step;
@@ -388,14 +301,7 @@ export abstract class FtpOptimizer extends Optimizer {
     const { overwriteEvery = null } = this.settings.ema ?? {};
     const overwrites = overwriteEvery !== null && (iterations + 1) % overwriteEvery === 0;
     const averages = overwrites ? records.map(({ state }) => implementation.read(state, 'ema')) : [];
-    for (const { record, saved } of started) {
-      this.records.set(record.name, record);
-      this.anchors.release(record.name);
-      if (saved !== undefined) {
-        this.pending = this.pending.filter((other) => other !== saved);
-        disposeSaved(saved);
-      }
-    }
+    this.states.take(started);
     for (let i = 0; i < records.length; ++i) {
       const record = records[i] as VariableRecord;
       const variable = (updates[i] as VariableUpdate).weights as Variable;
@@ -413,13 +319,7 @@ export abstract class FtpOptimizer extends Optimizer {
     // An average is as if assigned from outside, but where it is what the step left.
     if (overwrites) continueFromState(implementation, records);
     this.incrementIterations();
-    if (started.length > 0) this.warnOfRows(started);
-  }
-
-  /** Says once which variables have rows that are likely wrong for their layers, which are not known. */
-  private warnOfRows(started: StartedRecord[]): void {
-    if (this.warnedOfRows || !this.method.slots.some(({ shape }) => shape === 'rows')) return;
-    this.warnedOfRows = warnOfDoubtfulRows(this.axes, started);
+    if (started.length > 0) this.variables.warnOfRows(started);
   }
 
   /**
@@ -431,16 +331,7 @@ export abstract class FtpOptimizer extends Optimizer {
    */
   async constraints(): Promise<ConstraintReport[]> {
     this.assertUsable();
-    const current = this.selection?.implementation;
-    const records = current === undefined ? [] : reportRecords(current, this.records.values());
-    const [seen, waiting] = await Promise.all([records, reportSaved(this.pending, this.method)]);
-    const { ema } = this.settings;
-    if (ema === null) return [...seen, ...waiting];
-    const updates = new Map(this.pending.map(({ name, n }) => [name, n]));
-    for (const record of this.records.values()) updates.set(record.name, record.updates);
-    return [...seen, ...waiting].map((report) => {
-      return { ...report, emaMomentum: emaMomentumOf(ema, updates.get(report.name) as number) };
-    });
+    return this.states.reports(this.settings.ema);
   }
 
   /** The norm of all gradients of the last step together; see {@link ClipOptions}. */
@@ -470,7 +361,7 @@ export abstract class FtpOptimizer extends Optimizer {
     this.assertUsable();
     this.assertAverages();
     if (this.swap.isIn) this.swap.swapOut();
-    else this.swap.swapIn(this.averages(model));
+    else this.swap.swapIn(this.states.averages(model));
     return this.swap.isIn;
   }
 
@@ -484,30 +375,7 @@ export abstract class FtpOptimizer extends Optimizer {
   emaWeights(): NamedTensorMap {
     this.assertUsable();
     this.assertAverages();
-    const read = (record: VariableRecord) => [record.name, this.readSlot(record, 'ema')] as const;
-    const waiting = this.pending.flatMap(({ name, slots }) => {
-      const average = slots.get('ema');
-      return average === undefined ? [] : [[name, clone(average)] as const];
-    });
-    return Object.fromEntries([...[...this.records.values()].map(read), ...waiting]);
-  }
-
-  private averages(model: ModelLike | undefined): Averaged[] {
-    const waiting = averagesOfSaved(this.pending, model, this.method);
-    const present = [...this.records.values()].flatMap((record) => {
-      const variable = presentVariable(record);
-      return variable === null ? [] : [{ variable, record }];
-    });
-    return [
-      ...waiting,
-      ...present.map(({ variable, record }) => {
-        return { variable, record, average: this.readSlot(record, 'ema') };
-      }),
-    ];
-  }
-
-  private readSlot({ state }: VariableRecord, slot: SlotName): Tensor {
-    return (this.selection as Selection).implementation.read(state, slot);
+    return this.states.namedAverages();
   }
 
   private assertAverages(): void {
@@ -526,18 +394,7 @@ export abstract class FtpOptimizer extends Optimizer {
   reanchor(): void {
     this.assertUsable();
     this.assertTrained('reanchor()');
-    for (const record of [...this.records.values()]) {
-      const { implementation } = this.selection as Selection;
-      const variable = presentVariable(record);
-      if (variable === null) {
-        implementation.disposeState(record.state);
-        this.records.delete(record.name);
-      } else {
-        reanchorRecord(implementation, record, variable);
-      }
-    }
-    this.pending = this.pending.map((saved) => reanchorSaved(saved, this.method));
-    this.anchors.dispose();
+    this.states.reanchor();
   }
 
   /**
@@ -552,20 +409,11 @@ export abstract class FtpOptimizer extends Optimizer {
   override async getWeights(): Promise<NamedTensor[]> {
     this.assertUsable();
     this.assertTrained('getWeights()');
-    const weights = [nameIterations(this.iterations), ...(this.accumulator?.toWeights() ?? [])];
-    for (const record of this.records.values()) {
-      const slots = slotsOf(record.state.spec).map(
-        ({ name }) => [name, this.readSlot(record, name)] as const,
-      );
-      weights.push(
-        ...nameRecord(record.name, slots, constraintSteps(record, this.iterations), record.updates),
-      );
-    }
-    for (const saved of this.pending) weights.push(...nameSaved(saved));
-    for (const [name, anchor] of this.anchors.entries()) {
-      if (this.pending.some((saved) => saved.name === name)) continue;
-      weights.push(...nameUnusedAnchor(name, clone(anchor)));
-    }
+    const weights = [
+      nameIterations(this.iterations),
+      ...(this.accumulator?.toWeights() ?? []),
+      ...this.states.toWeights(this.iterations),
+    ];
     for (const { tensor } of weights) disposeWhenCollected(tensor);
     return weights;
   }
@@ -598,20 +446,10 @@ export abstract class FtpOptimizer extends Optimizer {
     return () => {
       this.assertUsable();
       this.assertTrained('setWeights()');
-      const pending = holdSaved(parsed);
-      this.releaseState();
+      this.states.replace(holdSaved(parsed));
       if (this.accumulator !== null) calls.commit();
-      this.pending = pending;
       this.iterations_ = iterations;
     };
-  }
-
-  private releaseState(): void {
-    for (const { state } of this.records.values()) this.selection?.implementation.disposeState(state);
-    for (const saved of this.pending) disposeSaved(saved);
-    this.accumulator?.dispose();
-    this.records = new Map();
-    this.pending = [];
   }
 
   private get table(): OptionTable<object> {
@@ -627,7 +465,7 @@ export abstract class FtpOptimizer extends Optimizer {
       runs: this.disposed ? 'disposed' : attempt(() => this.implementation),
       iterations: this.iterations,
       skippedSteps: this.skippedSteps || undefined,
-      variables: this.records.size,
+      variables: this.states.records.size,
     };
     return summarize(this.constructor.name, properties, depth, options, inspect);
   }
@@ -639,9 +477,9 @@ export abstract class FtpOptimizer extends Optimizer {
   override dispose(): void {
     if (this.disposed) return;
     this.disposed = true;
-    this.releaseState();
+    this.states.dispose();
+    this.accumulator?.dispose();
     this.swap.dispose();
-    this.anchors.dispose();
   }
 
   /** @throws FtpError EMA_SWAPPED_IN while averages are in the place of the weights. */
@@ -655,17 +493,9 @@ export abstract class FtpOptimizer extends Optimizer {
 
   /** The shared part of getConfig, as JSON: the method's options, then those of all optimizers. */
   protected sharedConfig(): serialization.ConfigDict {
-    const names = new Set([
-      ...this.axes.names(),
-      ...this.records.keys(),
-      ...this.pending.map((saved) => saved.name),
-    ]);
     return {
       ...savedOptions(this.table, { ...this.method.options, ...this.settings }),
-      exclusion: this.exclusion.toConfig(names),
-      layouts: this.axes.toConfig(),
-      ...this.scales.toConfig(),
-      ...this.groups.toConfig(this.axes.known()),
+      ...this.variables.toConfig(this.states.names()),
     } as serialization.ConfigDict;
   }
 }

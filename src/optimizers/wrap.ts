@@ -30,16 +30,11 @@ import { checkNamedTensors, type NamedTensor } from '../variables/saved_state.js
 import { ACCUMULATED } from './accumulate.js';
 import { BaseSnapshot, loadBase, untoldVariables } from './base_state.js';
 import { FtpOptimizer, type PreparedStep } from './ftp_optimizer.js';
+import { learningRateOf, setLearningRate } from './learning_rate.js';
 import { type FtpWrapOptions, type OptimizerOptions, optionsFromConfig } from './options.js';
 
 const BASE_PREFIX = 'base/';
 const STEPS = '/steps';
-
-/** What tfjs's own optimizers have without declaring it public. */
-interface WithLearningRate {
-  learningRate?: unknown;
-  setLearningRate?: (value: number) => void;
-}
 
 /** The next average of the weights of a variable. */
 function averageOf(
@@ -79,11 +74,9 @@ export abstract class WrapOptimizer extends FtpOptimizer {
    *   RangeError for a number that is not finite or < 0; FtpError if set after `dispose()`.
    */
   get learningRate(): number {
-    const { learningRate } = this.base as unknown as WithLearningRate;
-    if (typeof learningRate !== 'number') {
-      throw new TypeError(`the wrapped ${this.base.getClassName()} has no learningRate that is a number`);
-    }
-    return learningRate;
+    const rate = learningRateOf(this.base);
+    if (rate !== null) return rate;
+    throw new TypeError(`the wrapped ${this.base.getClassName()} has no learningRate that is a number`);
   }
 
   set learningRate(value: LearningRate) {
@@ -94,10 +87,8 @@ export abstract class WrapOptimizer extends FtpOptimizer {
       );
     }
     checkLearningRate(value);
-    const base = this.base as unknown as WithLearningRate;
     void this.learningRate; // throws where there is none
-    if (typeof base.setLearningRate === 'function') base.setLearningRate(value);
-    else base.learningRate = value;
+    setLearningRate(this.base, value);
   }
 
   /**
@@ -106,8 +97,7 @@ export abstract class WrapOptimizer extends FtpOptimizer {
    */
   protected override stepRate(): number {
     if (this.method.rule.onePass) return this.learningRate;
-    const { learningRate } = this.base as unknown as WithLearningRate;
-    return typeof learningRate === 'number' ? learningRate : 0;
+    return learningRateOf(this.base) ?? 0;
   }
 
   /**

@@ -6,15 +6,11 @@ import type { Implementation, StateSpec } from '../backends/types.js';
 import { FtpError } from '../errors.js';
 import type { BoundMethod, Slots } from '../methods/method.js';
 import type { AnchorStore } from './anchors.js';
-import type { Exclusion } from './exclude.js';
 import { checkFiniteStart } from './finite_start.js';
-import type { VariableGroups } from './groups.js';
-import type { NamedShape } from './match.js';
-import type { OutputAxes } from './output_axis.js';
 import { rowsOf } from './rows.js';
-import type { RuleScales } from './rule_scales.js';
 import { matchSaved, restoreState, type SavedVariable } from './saved_state.js';
 import { scaleRecord } from './scale_record.js';
+import type { VariableOptions } from './variable_options.js';
 import { newRecord, type VariableRecord } from './variable_record.js';
 
 /** A new record, and the loaded state that it was made from. */
@@ -27,11 +23,8 @@ export interface StartedRecord {
 export interface RecordSources {
   implementation: Implementation;
   method: BoundMethod;
-  exclusion: Exclusion;
-  groups: VariableGroups;
-  axes: OutputAxes;
+  variables: VariableOptions;
   anchors: AnchorStore;
-  scales: RuleScales;
   pending: SavedVariable[];
   /** Steps of the optimizer so far. */
   iterations: number;
@@ -41,10 +34,6 @@ export interface RecordSources {
   checkFinite: boolean;
   /** Whether the weights are averaged. */
   ema: boolean;
-}
-
-function isExcluded({ exclusion, groups }: RecordSources, variable: NamedShape): boolean {
-  return exclusion.matches(variable.name) || groups.of(variable).excluded;
 }
 
 /** Smallest normal float32: backends may flush smaller numbers to zero. */
@@ -71,7 +60,7 @@ export function startRecords(sources: RecordSources, variables: Variable[]): Sta
       variables.map((variable) => {
         const { name, shape } = variable;
         const anchor = matched.get(variable)?.slots.get('anchor') ?? sources.anchors.get(name, shape);
-        return { variable, anchor: isExcluded(sources, variable) ? undefined : anchor };
+        return { variable, anchor: sources.variables.isExcluded(variable) ? undefined : anchor };
       }),
     );
   }
@@ -94,8 +83,9 @@ export function startRecords(sources: RecordSources, variables: Variable[]): Sta
 
 /** The layers of the model come first, in its order. */
 function seeLayers(sources: RecordSources, variables: Variable[]): void {
-  const all = [...sources.axes.ofModel(), ...variables];
-  sources.scales.see(all.filter((variable) => !isExcluded(sources, variable)).map(({ name }) => name));
+  const { axes, scales } = sources.variables;
+  const all = [...axes.ofModel(), ...variables];
+  scales.see(all.filter((variable) => !sources.variables.isExcluded(variable)).map(({ name }) => name));
 }
 
 function startRecord(
@@ -103,13 +93,14 @@ function startRecord(
   variable: Variable,
   saved: SavedVariable | undefined,
 ): VariableRecord {
-  const { implementation, axes, anchors, iterations, ema } = sources;
+  const { implementation, anchors, iterations, ema } = sources;
+  const { axes, groups, scales } = sources.variables;
   const { name, shape } = variable;
-  const excluded = isExcluded(sources, variable);
+  const excluded = sources.variables.isExcluded(variable);
   const method = excluded ? sources.method.plain : sources.method;
   const spec: StateSpec = { name, shape, layout: axes.layoutOf(name, shape), excluded, method, ema };
-  const placeScale = excluded ? 1 : sources.scales.of(name, shape);
-  const own = { placeScale, own: sources.groups.of(variable) };
+  const placeScale = excluded ? 1 : scales.of(name, shape);
+  const own = { placeScale, own: groups.of(variable) };
   const anchor = anchors.get(name, shape) ?? variable;
   if (saved === undefined) {
     const state = implementation.createState(spec, method.has('anchor') ? anchor : null);

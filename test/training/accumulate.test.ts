@@ -246,7 +246,9 @@ describeImplementations('accumulate', (implementation) => {
       for (const call of range(4)) {
         if (fails && call === 3) {
           const before = await everything(optimizer, variables);
-          const { selection } = optimizer as unknown as { selection: { implementation: Implementation } };
+          const { selection } = (
+            optimizer as unknown as { states: { selection: { implementation: Implementation } } }
+          ).states;
           const spy = vi.spyOn(selection.implementation, 'step').mockImplementation(() => {
             throw new Error('injected');
           });
