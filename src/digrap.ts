@@ -13,13 +13,14 @@ import type { OptimizerOptions } from './optimizers/options.js';
 import type { ScheduledOptimizer } from './optimizers/scheduled.js';
 import type { WrapOptimizer } from './optimizers/wrap.js';
 import type { LearningRate } from './options.js';
+import type { PerVariableOptions } from './variables/groups.js';
 
 /** Options of `digrap.wrap`. */
 export interface DigrapWrapOptions extends DigrapOptions, OptimizerOptions {}
 /** Options of `digrap.adamw`. */
-export interface DigrapAdamWOptions extends DigrapWrapOptions, AdamWUpdateOptions {}
+export interface DigrapAdamWOptions extends DigrapWrapOptions, AdamWUpdateOptions, PerVariableOptions {}
 /** Options of `digrap.sgd`. */
-export interface DigrapSgdOptions extends DigrapWrapOptions, SgdUpdateOptions {}
+export interface DigrapSgdOptions extends DigrapWrapOptions, SgdUpdateOptions, PerVariableOptions {}
 
 const { AdamW, Sgd } = scheduledClasses<DigrapWrapOptions>(rule, 'Digrap');
 const Wrap = wrapClass<DigrapWrapOptions>(rule, 'Digrap');

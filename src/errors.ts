@@ -5,9 +5,12 @@
  * says which), `OUT_OF_MEMORY` (of the device, or of the processor for the sums of a step), `BUFFER_FREED` (a
  * DeviceBuffer was used after it was freed), and `NATIVE_FAILURE` for all else that CUDA reports.
  *
- * Of options that name variables, at the first step that brings any: `UNMATCHED_PATTERN` (a pattern of `exclude` that
- * no variable matches), `MODEL_MISMATCH` (a `model` that has none of the step's variables), `UNKNOWN_VARIABLE` (a name in
+ * Of options that name variables, at the first step that brings any: `UNMATCHED_PATTERN` (a pattern of `exclude`,
+ * `groups` or `layerDecay` that no variable matches), `MODEL_MISMATCH` (a `model` that has none of the step's variables), `UNKNOWN_VARIABLE` (a name in
  * `anchors` that no variable has).
+ *
+ * Of averages of the weights: `EMA_SWAPPED_IN` (what was asked for needs the trained weights, but `swapEma()` has put
+ * their averages in place), `EMA_DISABLED` (the optimizer was made without the option `ema`).
  *
  * Of `callbacks`: `TFJS_LAYERS_NOT_FOUND` and `TFJS_NODE_NOT_FOUND` (no tfjs-layers or no tfjs-node is loaded).
  */
@@ -31,6 +34,8 @@ export type FtpErrorCode =
   | 'TFJS_NODE_NOT_FOUND'
   | 'STATE_MISMATCH'
   | 'OPTIMIZER_DISPOSED'
+  | 'EMA_SWAPPED_IN'
+  | 'EMA_DISABLED'
   | 'UNSUPPORTED_DTYPE'
   | 'IMAGE_FOLDER_INVALID'
   | 'IMAGE_UNREADABLE'

@@ -13,13 +13,17 @@ import type { OptimizerOptions } from './optimizers/options.js';
 import type { ScheduledOptimizer } from './optimizers/scheduled.js';
 import type { WrapOptimizer } from './optimizers/wrap.js';
 import type { LearningRate } from './options.js';
+import type { PerVariableOptions } from './variables/groups.js';
 
 /** Options of `fixedRadius.wrap`. */
 export interface FixedRadiusWrapOptions extends RadiusOptions, OptimizerOptions {}
 /** Options of `fixedRadius.adamw`. */
-export interface FixedRadiusAdamWOptions extends FixedRadiusWrapOptions, AdamWUpdateOptions {}
+export interface FixedRadiusAdamWOptions
+  extends FixedRadiusWrapOptions,
+    AdamWUpdateOptions,
+    PerVariableOptions {}
 /** Options of `fixedRadius.sgd`. */
-export interface FixedRadiusSgdOptions extends FixedRadiusWrapOptions, SgdUpdateOptions {}
+export interface FixedRadiusSgdOptions extends FixedRadiusWrapOptions, SgdUpdateOptions, PerVariableOptions {}
 
 const { AdamW, Sgd } = scheduledClasses<FixedRadiusWrapOptions>(rule, 'FixedRadius');
 const Wrap = wrapClass<FixedRadiusWrapOptions>(rule, 'FixedRadius');

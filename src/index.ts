@@ -21,6 +21,8 @@ export type { SgdUpdateOptions } from './methods/sgd.js';
 export type { SpdOptions } from './methods/spd.js';
 export type { TracOptions } from './methods/trac.js';
 export { FtpAdamWOptimizer } from './optimizers/adamw.js';
+export type { ClipOptions } from './optimizers/clip.js';
+export type { EmaOptions } from './optimizers/ema.js';
 export { FtpOptimizer } from './optimizers/ftp_optimizer.js';
 export type {
   FtpAdamWOptions,
@@ -28,6 +30,7 @@ export type {
   FtpSgdOptions,
   FtpWrapOptions,
   OptimizerOptions,
+  TrainingOptions,
 } from './optimizers/options.js';
 export type { ScheduledOptimizer } from './optimizers/scheduled.js';
 export { FtpSgdOptimizer } from './optimizers/sgd.js';
@@ -40,5 +43,8 @@ export * as trac from './trac.js';
 export * as schedules from './transforms/schedules.js';
 export { type ConstraintReport, constraintTable } from './variables/constraint_report.js';
 export type { ExcludedLayer, ExcludeOption, ExcludePattern } from './variables/exclude.js';
+export type { GroupMatch, PerVariableOptions, VariableGroup } from './variables/groups.js';
+export type { LayerDecayOption, LayerDecayOptions } from './variables/layer_decay.js';
+export type { Pattern, VariablesOfRank } from './variables/match.js';
 export type { ModelLike, OutputAxisOption } from './variables/output_axis.js';
 export type { NamedTensor } from './variables/saved_state.js';

@@ -27,7 +27,8 @@ export function describeConfig(
   table: OptionTable<object>,
   config: { [option: string]: unknown },
 ): { [option: string]: unknown } {
-  const { base, exclusion } = config;
+  const { base, exclusion, perVariable } = config;
+  const { groups = [] } = (perVariable ?? {}) as { groups?: unknown[] };
   const { patterns = [], names = [] } = (exclusion ?? {}) as { patterns?: Saved[]; names?: Saved[] };
   const exclude = [...patterns, ...names].map(({ name, regexp, flags }) =>
     regexp === undefined ? name : new RegExp(regexp.name, flags),
@@ -35,6 +36,7 @@ export function describeConfig(
   const shown = {
     ...changedOptions(table, config),
     base: (base as { className?: string } | undefined)?.className,
+    groups: groups.length || undefined,
   };
   return exclude.length > 0 ? { ...shown, exclude } : shown;
 }

@@ -13,13 +13,14 @@ import type { OptimizerOptions } from './optimizers/options.js';
 import type { ScheduledOptimizer } from './optimizers/scheduled.js';
 import type { WrapOptimizer } from './optimizers/wrap.js';
 import type { LearningRate } from './options.js';
+import type { PerVariableOptions } from './variables/groups.js';
 
 /** Options of `l2sp.wrap`. */
 export interface L2SpWrapOptions extends L2SpOptions, OptimizerOptions {}
 /** Options of `l2sp.adamw`. */
-export interface L2SpAdamWOptions extends L2SpWrapOptions, AdamWUpdateOptions {}
+export interface L2SpAdamWOptions extends L2SpWrapOptions, AdamWUpdateOptions, PerVariableOptions {}
 /** Options of `l2sp.sgd`. */
-export interface L2SpSgdOptions extends L2SpWrapOptions, SgdUpdateOptions {}
+export interface L2SpSgdOptions extends L2SpWrapOptions, SgdUpdateOptions, PerVariableOptions {}
 
 const { AdamW, Sgd } = scheduledClasses<L2SpWrapOptions>(rule, 'L2Sp');
 const Wrap = wrapClass<L2SpWrapOptions>(rule, 'L2Sp');

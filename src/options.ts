@@ -41,14 +41,17 @@ export function choiceOption<T extends string>(byDefault: T, choices: readonly T
   return { default: byDefault, check: (name, value) => checkChoice(name, value, choices) };
 }
 
-/** The options of a table: those given, checked, and defaults for the others. Others than the table's are not looked at. */
-export function resolveOptions<O>(table: OptionTable<O>, given: object): O {
+/**
+ * The options of a table: those given, checked, and defaults for the others. Others than the table's are not looked at.
+ * `prefix`: what stands before their names in messages.
+ */
+export function resolveOptions<O>(table: OptionTable<O>, given: object, prefix = ''): O {
   const resolved: Partial<O> = {};
   for (const name of Object.keys(table) as Array<keyof O & string>) {
     const spec = table[name];
     const value: unknown = (given as { [name: string]: unknown })[name];
     // undefined alone stands for the default: null is a wrong type.
-    resolved[name] = value === undefined ? spec.default : spec.check(name, value);
+    resolved[name] = value === undefined ? spec.default : spec.check(prefix + name, value);
   }
   return resolved as O;
 }

@@ -1,22 +1,24 @@
 /** The base updates alone, without an anchor. */
 
-import type { ImplementationChoice } from './backends/types.js';
 import type { AdamWUpdateOptions } from './methods/adamw.js';
 import { none } from './methods/none.js';
 import type { SgdUpdateOptions } from './methods/sgd.js';
 import { scheduledClasses } from './optimizers/classes.js';
+import type { TrainingOptions } from './optimizers/options.js';
 import type { ScheduledOptimizer } from './optimizers/scheduled.js';
-import type { LearningRate, RunOptions } from './options.js';
+import type { LearningRate } from './options.js';
+import type { PerVariableOptions } from './variables/groups.js';
+import type { ModelLike } from './variables/output_axis.js';
 
-interface PlainOptions extends RunOptions {
-  /** What computes the step; see {@link OptimizerOptions.implementation}. */
-  implementation?: ImplementationChoice;
+interface PlainOptions extends TrainingOptions {
+  /** The `tf.LayersModel` that is trained: for `layerDecay`, and for `{layer}` in `groups`. */
+  model?: ModelLike;
 }
 
 /** Options of `adamw`. */
-export interface AdamWOptions extends PlainOptions, AdamWUpdateOptions {}
+export interface AdamWOptions extends PlainOptions, AdamWUpdateOptions, PerVariableOptions {}
 /** Options of `sgd`. */
-export interface SgdOptions extends PlainOptions, SgdUpdateOptions {}
+export interface SgdOptions extends PlainOptions, SgdUpdateOptions, PerVariableOptions {}
 
 const { AdamW, Sgd } = scheduledClasses<PlainOptions>(none, '');
 

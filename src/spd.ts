@@ -13,13 +13,14 @@ import type { OptimizerOptions } from './optimizers/options.js';
 import type { ScheduledOptimizer } from './optimizers/scheduled.js';
 import type { WrapOptimizer } from './optimizers/wrap.js';
 import type { LearningRate } from './options.js';
+import type { PerVariableOptions } from './variables/groups.js';
 
 /** Options of `spd.wrap`. */
 export interface SpdWrapOptions extends SpdOptions, OptimizerOptions {}
 /** Options of `spd.adamw`. */
-export interface SpdAdamWOptions extends SpdWrapOptions, AdamWUpdateOptions {}
+export interface SpdAdamWOptions extends SpdWrapOptions, AdamWUpdateOptions, PerVariableOptions {}
 /** Options of `spd.sgd`. */
-export interface SpdSgdOptions extends SpdWrapOptions, SgdUpdateOptions {}
+export interface SpdSgdOptions extends SpdWrapOptions, SgdUpdateOptions, PerVariableOptions {}
 
 const { AdamW, Sgd } = scheduledClasses<SpdWrapOptions>(rule, 'Spd');
 const Wrap = wrapClass<SpdWrapOptions>(rule, 'Spd');

@@ -17,11 +17,15 @@ export function slabLayout(
   addon: NativeAddon,
   spec: Pick<StateSpec, 'method' | 'excluded' | 'layout' | 'ema' | 'keepGradient'>,
 ): NativeStateLayout {
-  const { method, excluded, layout } = spec;
+  const { method, excluded, layout, ema } = spec;
   const { base, rule, baseFlags, ruleFlags } = method;
-  // What another optimizer proposes for an excluded variable stands: no native step is asked for it.
-  if (base === proposal && rule === none) return { length: 1, sections: {} };
   const elements = layout.outer * layout.rows * layout.inner;
+  // What another optimizer proposes for an excluded variable stands: no native step is asked for it.
+  if (base === proposal && rule === none) {
+    return ema
+      ? { length: elements, sections: { ema: { offset: 0, length: elements } } }
+      : { length: 1, sections: {} };
+  }
   return addon.stateLayout(
     base.code,
     rule.code,

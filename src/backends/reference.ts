@@ -8,6 +8,7 @@ import * as ops from '@tensorflow/tfjs-core';
 import type { Slots, VariableView } from '../methods/method.js';
 import { rowsOf } from '../variables/rows.js';
 import {
+  GATHERED,
   type Implementation,
   NonFiniteGradient,
   type StateSpec,
@@ -34,6 +35,44 @@ export function findNonFinite(tensors: Tensor[]): number {
   return finite.indexOf(0);
 }
 
+/**
+ * Sums of squares of raw gradients, in float64 where float32 would overflow; {@link GATHERED} numbers per update, the
+ * sum first.
+ *
+ * @throws NonFiniteGradient with `checkFinite`, for the first that holds NaN or an infinity.
+ */
+export function sumsOfSquares(updates: readonly VariableUpdate[], checkFinite: boolean): Float64Array {
+  const result = new Float64Array(GATHERED * updates.length);
+  if (updates.length === 0) return result;
+  const read = tidy(() =>
+    stack(updates.flatMap(({ gradient }) => tidy(() => squaresOf(gradient)))).dataSync(),
+  );
+  for (let i = 0; i < updates.length; ++i) {
+    const [largest, sum, finite] = read.subarray(3 * i) as unknown as [number, number, number];
+    if (checkFinite && finite === 0) throw new NonFiniteGradient(i);
+    result[GATHERED * i] = finite === 0 ? Number.NaN : largest * largest * sum;
+  }
+  return result;
+}
+
+/** The largest size of an element, the sum of squares of the elements over it, and 1 where all are finite. */
+function squaresOf(tensor: Tensor): Tensor[] {
+  const { abs, cast, divNoNan, max, square, sum } = ops;
+  const largest = max(abs(tensor));
+  return [largest, sum(square(divNoNan(tensor, largest))), cast(all(isFiniteOp(tensor)), 'float32')];
+}
+
+/** What the base update and the rule see of an update's gradient. */
+export function seenGradient({ gradient, gradientScale = 1, clipValue = Infinity }: VariableUpdate): Tensor {
+  const scaled = gradientScale === 1 ? gradient : mul(gradient, gradientScale);
+  return clipValue === Infinity ? scaled : ops.clipByValue(scaled, -clipValue, clipValue);
+}
+
+/** The average of the weights after a step. */
+export function nextEma(ema: Tensor, weights: Tensor, momentum: number): Tensor {
+  return ops.add(mul(ema, momentum), mul(weights, 1 - momentum));
+}
+
 /** A method in tfjs operations. */
 export class ReferenceImplementation implements Implementation {
   readonly name = 'reference';
@@ -58,6 +97,10 @@ export class ReferenceImplementation implements Implementation {
       for (const [slot, value] of Object.entries(slots)) replace(state, slot, value);
     }
     return results.map((result) => result.weights);
+  }
+
+  gather({ checkFinite }: StepSettings, updates: VariableUpdate[]): Float64Array {
+    return sumsOfSquares(updates, checkFinite);
   }
 
   /** The gradients that the rule lets the base update see, the caller's where they are not those of `updates`. */
@@ -100,20 +143,20 @@ function variablesOf(settings: StepSettings, updates: VariableUpdate[]) {
 
 /** New weights and slots of every variable. */
 function stepAll(settings: StepSettings, updates: VariableUpdate[]) {
-  return variablesOf(settings, updates).map(({ method, values, view }) => method.step(ops, values, view));
+  return variablesOf(settings, updates).map(({ method, values, view }, i) => {
+    const { weights, slots } = method.step(ops, values, view);
+    const { spec, emaMomentum = 0 } = updates[i] as VariableUpdate;
+    return {
+      weights,
+      slots: spec.ema ? { ...slots, ema: nextEma(view.slots.ema, weights, emaMomentum) } : slots,
+    };
+  });
 }
 
-function viewOf({
-  spec,
-  state,
-  weights,
-  gradient,
-  proposal,
-  t,
-  n,
-  fromWeights,
-}: VariableUpdate): VariableView {
+function viewOf(update: VariableUpdate): VariableView {
+  const { spec, state, weights, proposal, t, n, fromWeights } = update;
   const { slots } = state as ReferenceState;
   const rows = rowsOf(spec.layout, spec.shape);
-  return { w: weights, g: gradient, proposal, slots: slots as Slots, rows, t, n, fromWeights, totals: null };
+  const g = seenGradient(update);
+  return { w: weights, g, proposal, slots: slots as Slots, rows, t, n, fromWeights, totals: null };
 }

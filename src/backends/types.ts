@@ -69,6 +69,13 @@ export interface StateImplementation<A, V, W> {
    * arrays that it was given. Throws before anything is written.
    */
   step(settings: StepSettings, updates: VariableUpdate<A>[]): A[];
+  /**
+   * Sums of the gradients before a step, {@link GATHERED} numbers per update: the first is sum G^2 of the raw gradient.
+   * Changes nothing. With `settings.checkFinite` it checks the gradients in the same read, as the step would.
+   *
+   * @param want what is asked for, as bits; 1: sum G^2.
+   */
+  gather?(settings: StepSettings, updates: VariableUpdate<A>[], want: number): Float64Array;
   /** A fresh copy of a slot, owned by the caller. */
   read(state: VariableState, slot: string): V;
   /** Copies `value` into a slot. */
@@ -80,6 +87,12 @@ export interface StateImplementation<A, V, W> {
 export interface Implementation extends StateImplementation<Tensor, Tensor, Tensor> {
   readonly name: ImplementationName;
 }
+
+/** Numbers that {@link Implementation.gather} gives per update. */
+export const GATHERED = 11;
+
+/** Bit of {@link Implementation.gather} that asks for sum G^2. */
+export const WANT_SQUARES = 1;
 
 /** The slots of a state in the order in which they are saved. */
 export function slotsOf({ method, shape, layout, ema, keepGradient }: StateSpec): Slot[] {

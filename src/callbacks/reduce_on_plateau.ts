@@ -1,4 +1,5 @@
 import type { Optimizer } from '@tensorflow/tfjs-core';
+import { learningRateOf, setLearningRate } from '../optimizers/learning_rate.js';
 import { checkInteger, checkNumber, checkOptionKeys } from '../validate.js';
 import { type FitCallback, makeCallback } from './fit_callback.js';
 import { MONITOR_KEYS, type MonitorOptions, resolveMonitor } from './monitor.js';
@@ -19,12 +20,6 @@ export interface ReduceOnPlateauOptions extends MonitorOptions {
 
 const KEYS = [...MONITOR_KEYS, 'factor', 'patience', 'cooldown', 'minLearningRate'];
 const MOST_EPOCHS = Number.MAX_SAFE_INTEGER;
-
-/** What tfjs's own optimizers have without declaring it public. */
-interface WithLearningRate {
-  learningRate?: unknown;
-  setLearningRate?: (value: number) => void;
-}
 
 /**
  * Reduces the learning rate when a log has not got better for `patience` epochs. Works on the optimizers of this package
@@ -68,7 +63,7 @@ export function reduceOnPlateau(options: ReduceOnPlateauOptions = {}): FitCallba
       const { optimizer } = model();
       const rate = readRate(optimizer);
       if (rate <= minLearningRate) return;
-      setRate(optimizer, Math.max(rate * factor, minLearningRate));
+      setLearningRate(optimizer, Math.max(rate * factor, minLearningRate));
       [wait, cooling] = [0, cooldown];
     },
   }));
@@ -85,15 +80,9 @@ function checkRate(optimizer: Optimizer): void {
 }
 
 function readRate(optimizer: Optimizer): number {
-  const { learningRate } = optimizer as unknown as WithLearningRate;
-  if (typeof learningRate === 'number') return learningRate;
+  const rate = learningRateOf(optimizer);
+  if (rate !== null) return rate;
   throw new TypeError(
     `reduceOnPlateau needs an optimizer with a learningRate that is a number, got ${optimizer.getClassName()}`,
   );
-}
-
-function setRate(optimizer: Optimizer, rate: number): void {
-  const settable = optimizer as unknown as WithLearningRate;
-  if (typeof settable.setLearningRate === 'function') settable.setLearningRate(rate);
-  else settable.learningRate = rate;
 }

@@ -1,9 +1,7 @@
 /** What the optimizers have in common, whatever their method: the step, its roll-back, state, saving. */
 
 import {
-  clone,
   dispose,
-  engine,
   type NamedTensorMap,
   Optimizer,
   type Scalar,
@@ -11,14 +9,14 @@ import {
   type Tensor,
   type Variable,
 } from '@tensorflow/tfjs-core';
-import { activeBackend, type Selection, selectImplementation } from '../backends/select.js';
+import { findNonFinite, sumsOfSquares } from '../backends/reference.js';
 import {
   type Implementation,
   type ImplementationName,
   NonFiniteGradient,
   type StepSettings,
-  slotsOf,
   type VariableUpdate,
+  WANT_SQUARES,
 } from '../backends/types.js';
 import { FtpError } from '../errors.js';
 import { attempt, describeConfig, INSPECT, type Inspect, summarize } from '../inspect.js';
@@ -27,40 +25,30 @@ import { type LearningRate, type OptionTable, savedOptions } from '../options.js
 import { AnchorStore } from '../variables/anchors.js';
 import { disposeWhenCollected } from '../variables/collected.js';
 import type { ConstraintReport } from '../variables/constraint_report.js';
-import { Exclusion } from '../variables/exclude.js';
-import { migrateRecords } from '../variables/migrate.js';
-import { OutputAxes } from '../variables/output_axis.js';
-import {
-  presentVariable,
-  reanchorRecord,
-  reanchorSaved,
-  reportRecords,
-  reportSaved,
-} from '../variables/report.js';
-import { RuleScales } from '../variables/rule_scales.js';
+import type { ModelLike } from '../variables/output_axis.js';
 import {
   checkNamedTensors,
-  disposeSaved,
   holdSaved,
   type NamedTensor,
   parseIterations,
   parseSaved,
-  type SavedVariable,
 } from '../variables/saved_state.js';
-import { type StartedRecord, startRecords } from '../variables/start_records.js';
-import { nameIterations, nameRecord, nameSaved, nameUnusedAnchor } from '../variables/state_names.js';
+import { continueFromState, type StartedRecord, startRecords } from '../variables/start_records.js';
+import { nameIterations } from '../variables/state_names.js';
+import { checkStepCount } from '../variables/step_count.js';
+import { VariableOptions } from '../variables/variable_options.js';
 import {
-  constraintSteps,
   countUpdate,
   nextUpdate,
   nonFiniteGradient,
   type VariableRecord,
 } from '../variables/variable_record.js';
+import { Accumulator } from './accumulate.js';
+import { clipUpdates, needsNorms } from './clip.js';
+import { EmaSwap, emaMomentumOf } from './ema.js';
 import { collectEntries, type GradientEntry } from './gradient_entries.js';
 import { OPTIMIZER_OPTIONS, type OptimizerOptions, type OptimizerSettings, openOptions } from './options.js';
-
-/** Step counts are saved and handed to the kernels as int32. */
-const MOST_STEPS = 2 ** 31 - 1;
+import { VariableStates } from './states.js';
 
 /** A step that is checked and has its states, but has not changed anything yet. */
 export interface PreparedStep {
@@ -82,17 +70,11 @@ export abstract class FtpOptimizer extends Optimizer {
 
   protected readonly settings: OptimizerSettings;
   protected readonly method: BoundMethod;
-  private readonly exclusion: Exclusion;
-  private readonly axes: OutputAxes;
-  private readonly anchors: AnchorStore;
-  private readonly scales: RuleScales;
-  private records = new Map<string, VariableRecord>();
-  /** Loaded state of variables that no step has brought yet. */
-  private pending: SavedVariable[] = [];
-  private selection: Selection | null = null;
-  /** Whether the options that name variables were checked against those that there are. */
-  private namesChecked = false;
-  private warnedOfRows = false;
+  private readonly variables: VariableOptions;
+  private readonly states: VariableStates;
+  private readonly accumulator: Accumulator | null;
+  private readonly swap = new EmaSwap();
+  private gradientNorm: number | null = null;
   protected disposed = false;
 
   /** @internal */
@@ -101,20 +83,10 @@ export abstract class FtpOptimizer extends Optimizer {
     const { given, settings, restored } = openOptions(options, method);
     this.settings = settings;
     this.method = method.with(given);
-    this.axes =
-      restored === undefined
-        ? new OutputAxes(given.model, given.outputAxis)
-        : OutputAxes.fromConfig(restored.layouts);
-    const weightsOfLayer = (layer: string) => this.axes.weightsOfLayer(layer);
-    this.exclusion =
-      restored === undefined
-        ? new Exclusion(given.exclude, [], given.model === undefined ? undefined : weightsOfLayer)
-        : Exclusion.fromConfig(restored.exclusion);
-    this.anchors = new AnchorStore(given.anchors);
-    this.scales =
-      restored === undefined
-        ? new RuleScales(this.method)
-        : RuleScales.fromConfig(this.method, restored.scales);
+    const bind = (numbers: object) => method.with({ ...given, ...numbers });
+    this.variables = new VariableOptions(given, { method: this.method, bind }, restored);
+    this.accumulator = settings.accumulate > 1 ? new Accumulator(settings.accumulate) : null;
+    this.states = new VariableStates(this.method, settings.implementation, new AnchorStore(given.anchors));
   }
 
   /** The learning rate that the method uses on the next step; throws where it is out of range. */
@@ -139,8 +111,7 @@ export abstract class FtpOptimizer extends Optimizer {
    */
   get implementation(): ImplementationName {
     this.assertUsable();
-    return (this.selection ?? selectImplementation(this.settings.implementation, this.method)).implementation
-      .name;
+    return this.states.current().implementation.name;
   }
 
   /**
@@ -150,7 +121,7 @@ export abstract class FtpOptimizer extends Optimizer {
    */
   get fallbackReason(): string | null {
     this.assertUsable();
-    return (this.selection ?? selectImplementation(this.settings.implementation, this.method)).reason;
+    return this.states.current().reason;
   }
 
   /**
@@ -165,29 +136,81 @@ export abstract class FtpOptimizer extends Optimizer {
    */
   override applyGradients(gradients: NamedTensorMap | NamedTensor[]): void {
     this.assertUsable();
-    const entries = collectEntries(gradients, this.records);
-    this.anchors.check();
-    this.checkNames(entries);
-    const { nonFinite, threads } = this.settings;
+    this.assertTrained('a step');
+    const entries = collectEntries(gradients, this.states.records);
+    this.states.anchors.check();
+    this.variables.check(entries.map(({ variable }) => variable));
+    if (this.accumulator === null) this.takeStep(entries, 1);
+    else this.accumulate(entries, this.accumulator);
+  }
+
+  /** A call of several whose mean makes a step. */
+  private accumulate(entries: GradientEntry[], accumulator: Accumulator): void {
+    const call = accumulator.add(entries);
+    try {
+      if (accumulator.isLast) {
+        const { accumulate } = this.settings;
+        // A gradient of this call that is not finite makes its sum so, which the step checks.
+        if (this.takeStep(accumulator.entries(call, this.states.records), 1 / accumulate))
+          accumulator.restart(call);
+        else accumulator.drop(call);
+        return;
+      }
+      const bad = this.checksFinite ? findNonFinite(call.fresh.map(({ tensor }) => tensor)) : -1;
+      if (bad < 0) {
+        accumulator.keep(call);
+        return;
+      }
+      this.leaveOut(call.fresh[bad]?.name);
+      accumulator.drop(call);
+    } catch (error) {
+      accumulator.drop(call);
+      throw error;
+    }
+  }
+
+  private get checksFinite(): boolean {
+    return this.settings.nonFinite !== 'ignore';
+  }
+
+  /**
+   * One step.
+   *
+   * @param scale of all gradients.
+   * @returns whether it was taken, and not left out.
+   */
+  private takeStep(entries: GradientEntry[], scale: number): boolean {
+    const { threads, ema } = this.settings;
     const values = this.method.values(this.stepRate());
-    const settings = { method: this.method, values, checkFinite: nonFinite !== 'ignore', threads };
+    const all = { method: this.method, values, checkFinite: this.checksFinite, threads, ema: ema !== null };
     this.assertUsable(); // a function of the user's may have disposed it
     this.checkSteps(entries);
     const step = this.prepare(entries, values);
     let outputs: Array<Tensor | null>;
+    let norm: number | null;
     try {
-      this.assertUsable(); // so may `exclude` and `outputAxis`
-      outputs = this.compute(step, settings);
+      this.assertUsable(); // so may `exclude`, `groups` and `outputAxis`
+      const sums = needsNorms(this.settings) ? this.gather(step, all) : null;
+      norm = clipUpdates(this.settings, step.updates, sums, scale);
+      outputs = this.compute(step, sums === null ? all : { ...all, checkFinite: false });
     } catch (error) {
       for (const { record } of step.started) step.implementation.disposeState(record.state);
       if (!(error instanceof NonFiniteGradient)) throw error;
-      if (nonFinite === 'skip') {
-        ++this.skippedSteps;
-        return;
-      }
-      throw nonFiniteGradient(step.records[error.index]?.name, this.iterations);
+      this.leaveOut(step.records[error.index]?.name);
+      return false;
     }
     this.commit(step, outputs);
+    this.gradientNorm = norm;
+    return true;
+  }
+
+  /** What follows from a gradient that is not finite: an error, or a step that is left out. */
+  private leaveOut(name: string | undefined): void {
+    if (this.settings.nonFinite === 'skip') {
+      ++this.skippedSteps;
+      return;
+    }
+    throw nonFiniteGradient(name, this.iterations);
   }
 
   /**
@@ -214,52 +237,41 @@ export abstract class FtpOptimizer extends Optimizer {
     return null;
   }
 
+  /** Sums of the raw gradients of the step, which are checked on the way if the step would check them. */
+  protected gather({ implementation, updates }: PreparedStep, settings: StepSettings): Float64Array {
+    const native = updates.length > 0 ? implementation.gather?.(settings, updates, WANT_SQUARES) : undefined;
+    return native ?? sumsOfSquares(updates, settings.checkFinite);
+  }
+
   /** New weights of the step; null where the variable holds its new value already. */
   protected compute(step: PreparedStep, settings: StepSettings): Array<Tensor | null> {
     if (step.updates.length === 0) return [];
     return step.implementation.step(settings, step.updates);
   }
 
-  /** At the first step that brings variables, checks the options that name some. */
-  private checkNames(entries: GradientEntry[]): void {
-    if (this.namesChecked || entries.length === 0) return;
-    const names = entries.map(({ variable }) => variable.name);
-    this.axes.checkModel(names);
-    this.exclusion.check([
-      ...new Set([...names, ...Object.keys(engine().registeredVariables), ...this.axes.names()]),
-    ]);
-    this.namesChecked = true;
-  }
-
-  /** Checks that the counts after this step are int32: a loaded state can bring them close to the end. */
   private checkSteps(entries: GradientEntry[]): void {
     let count = this.iterations + 1;
     for (const { record } of entries) if (record !== undefined) count = Math.max(count, record.updates + 1);
-    for (const { t, n } of this.pending) count = Math.max(count, t + 1, n + 1);
-    if (count > MOST_STEPS) {
-      throw new FtpError(
-        'STATE_MISMATCH',
-        `this would be step ${count}, but step counts are int32 and end at ${MOST_STEPS}; nothing was changed. Loaded ` +
-          "state has the counts of its steps in 'iter' and '<variable>/steps'",
-      );
-    }
+    for (const { t, n } of this.states.pending) count = Math.max(count, t + 1, n + 1);
+    checkStepCount(count);
   }
 
   private prepare(entries: GradientEntry[], values: StepValues): PreparedStep {
-    const { implementation } = this.select();
+    const { ema } = this.settings;
+    const { states } = this;
+    const { implementation } = states.select();
     const iterations = this.iterations;
     const started = startRecords(
       {
         implementation,
         method: this.method,
-        exclusion: this.exclusion,
-        axes: this.axes,
-        anchors: this.anchors,
-        scales: this.scales,
-        pending: this.pending,
+        variables: this.variables,
+        anchors: states.anchors,
+        pending: states.pending,
         iterations,
-        started: this.records.size > 0,
-        checkFinite: this.settings.nonFinite !== 'ignore',
+        started: states.records.size > 0,
+        checkFinite: this.checksFinite,
+        ema: ema !== null,
       },
       entries.filter(({ record }) => record === undefined).map(({ variable }) => variable),
     );
@@ -270,72 +282,38 @@ export abstract class FtpOptimizer extends Optimizer {
       const record = known ?? (started[nextStarted++] as StartedRecord).record;
       const assigned = record.dataId !== variable.dataId;
       records.push(record);
-      updates.push(nextUpdate<Tensor>(record, iterations, values, variable, gradient, assigned));
+      const update = nextUpdate<Tensor>(record, iterations, values, variable, gradient, assigned);
+      if (ema !== null) update.emaMomentum = emaMomentumOf(ema, update.n);
+      updates.push(update);
     }
     return { implementation, records, updates, started };
   }
 
-  /** The implementation for the active backend; state follows a change of backend. */
-  private select(): Selection {
-    const { selection } = this;
-    const { implementation: choice } = this.settings;
-    if (selection !== null && (choice === 'reference' || selection.backend === activeBackend())) {
-      return selection;
-    }
-    const next = selectImplementation(choice, this.method);
-    if (selection !== null) {
-      if (selection.implementation.name === 'reference' && next.implementation.name === 'reference') {
-        next.implementation = selection.implementation; // its state is in tensors, which tfjs moves
-      } else {
-        migrateRecords([...this.records.values()], selection.implementation, next.implementation);
-      }
-    }
-    this.selection = next;
-    return next;
-  }
-
   /** Takes over the results; nothing here is expected to fail. */
-  private commit({ records, updates, started }: PreparedStep, outputs: Array<Tensor | null>): void {
+  private commit(step: PreparedStep, outputs: Array<Tensor | null>): void {
+    const { implementation, records, updates, started } = step;
     const iterations = this.iterations;
-    for (const { record, saved } of started) {
-      this.records.set(record.name, record);
-      this.anchors.release(record.name);
-      if (saved !== undefined) {
-        this.pending = this.pending.filter((other) => other !== saved);
-        disposeSaved(saved);
-      }
-    }
+    const { overwriteEvery = null } = this.settings.ema ?? {};
+    const overwrites = overwriteEvery !== null && (iterations + 1) % overwriteEvery === 0;
+    const averages = overwrites ? records.map(({ state }) => implementation.read(state, 'ema')) : [];
+    this.states.take(started);
     for (let i = 0; i < records.length; ++i) {
       const record = records[i] as VariableRecord;
       const variable = (updates[i] as VariableUpdate).weights as Variable;
-      const output = outputs[i] as Tensor | null;
+      const output = averages[i] ?? (outputs[i] as Tensor | null);
       if (output !== null) {
         variable.assign(output);
         output.dispose();
       }
+      if (overwrites) outputs[i]?.dispose();
       record.variable = variable;
-      record.dataId = variable.dataId;
+      record.dataId = overwrites ? null : variable.dataId;
       countUpdate(record, iterations);
     }
+    // An average is as if assigned from outside, but where it is what the step left.
+    if (overwrites) continueFromState(implementation, records);
     this.incrementIterations();
-    if (started.length > 0) this.warnOfRows(started);
-  }
-
-  /** Says once which variables have rows that are likely wrong for their layers, which are not known. */
-  private warnOfRows(started: StartedRecord[]): void {
-    if (this.warnedOfRows || !this.method.slots.some(({ shape }) => shape === 'rows')) return;
-    const names = started
-      // Loaded state has its rows from the run that saved it.
-      .filter(({ record, saved }) => saved === undefined && !record.state.spec.excluded)
-      .map(({ record }) => record.name)
-      .filter((name) => this.axes.isDoubtful(name));
-    if (names.length === 0) return;
-    this.warnedOfRows = true;
-    console.warn(
-      `tfjs-ftp: the rows of ${names.map((name) => `'${name}'`).join(', ')} are taken along the last axis, which is likely ` +
-        'wrong: by their names they belong to embeddings, depthwise or transposed convolutions. Give the option ' +
-        '`model`, whose layers tell the rows, or `outputAxis` (returning -1 keeps the last axis, without this warning)',
-    );
+    if (started.length > 0) this.variables.warnOfRows(started);
   }
 
   /**
@@ -347,10 +325,56 @@ export abstract class FtpOptimizer extends Optimizer {
    */
   async constraints(): Promise<ConstraintReport[]> {
     this.assertUsable();
-    const current = this.selection?.implementation;
-    const records = current === undefined ? [] : reportRecords(current, this.records.values());
-    const [seen, waiting] = await Promise.all([records, reportSaved(this.pending, this.method)]);
-    return [...seen, ...waiting];
+    return this.states.reports(this.settings.ema);
+  }
+
+  /** The norm of all gradients of the last step together; see {@link ClipOptions}. */
+  get lastGradientNorm(): number | null {
+    return this.gradientNorm;
+  }
+
+  /** Whether {@link swapEma} has put the averages of the weights in the place of the weights. */
+  get emaSwapped(): boolean {
+    return this.swap.isIn;
+  }
+
+  /**
+   * Puts the averages of the weights (option `ema`) in the place of the weights, to evaluate or to save the model; called
+   * again, puts the trained weights back, and training goes on with the same bits as if nothing had been swapped. All
+   * variables are swapped or, on an error, none.
+   *
+   * In between, steps, `getWeights`, `setWeights` and `reanchor` throw; a model can be saved without its optimizer.
+   * What is assigned to a variable in between is lost. `dispose()` leaves in place what is there.
+   *
+   * @param model whose weights they are: needed where state was loaded and no step has brought its variables since.
+   * @returns whether the averages are in place now.
+   * @throws FtpError EMA_DISABLED without the option `ema`; STATE_MISMATCH for loaded averages without a variable;
+   *   OPTIMIZER_DISPOSED.
+   */
+  swapEma(model?: ModelLike): boolean {
+    this.assertUsable();
+    this.assertAverages();
+    if (this.swap.isIn) this.swap.swapOut();
+    else this.swap.swapIn(this.states.averages(model));
+    return this.swap.isIn;
+  }
+
+  /**
+   * The averages of the weights (option `ema`) of all variables seen so far, by variable name; of loaded state that no step
+   * has brought, by the name when it was saved.
+   *
+   * @returns copies, the caller's to dispose.
+   * @throws FtpError EMA_DISABLED without the option `ema`; OPTIMIZER_DISPOSED.
+   */
+  emaWeights(): NamedTensorMap {
+    this.assertUsable();
+    this.assertAverages();
+    return this.states.namedAverages();
+  }
+
+  private assertAverages(): void {
+    if (this.settings.ema !== null) return;
+    throw new FtpError('EMA_DISABLED', 'this optimizer was made without the option ema, and has no averages');
   }
 
   /**
@@ -363,43 +387,27 @@ export abstract class FtpOptimizer extends Optimizer {
    */
   reanchor(): void {
     this.assertUsable();
-    for (const record of [...this.records.values()]) {
-      const { implementation } = this.selection as Selection;
-      const variable = presentVariable(record);
-      if (variable === null) {
-        implementation.disposeState(record.state);
-        this.records.delete(record.name);
-      } else {
-        reanchorRecord(implementation, record, variable);
-      }
-    }
-    this.pending = this.pending.map((saved) => reanchorSaved(saved, this.method));
-    this.anchors.dispose();
+    this.assertTrained('reanchor()');
+    this.states.reanchor();
   }
 
   /**
    * The state as named tensors: `iter`, then per variable `<variable>/anchor`, `/deviation`, the base
-   * update's slots, `/norms`, `/constraint` (gamma, its two moments, the last hyper-gradient) and `/steps`.
+   * update's slots, `/norms`, `/constraint` (gamma, its two moments, the last hyper-gradient), `/ema` with the option
+   * `ema`, and `/steps`. Between the calls of a step (option `accumulate`) there are the number of calls so far,
+   * `accumulation`, and the sums of their gradients, `<variable>/accumulated`.
    *
    * @returns copies, the caller's to dispose; those that are dropped instead (as `model.save` does) are freed
    *   when they are garbage collected.
    */
   override async getWeights(): Promise<NamedTensor[]> {
     this.assertUsable();
-    const weights = [nameIterations(this.iterations)];
-    for (const record of this.records.values()) {
-      const { implementation } = this.selection as Selection;
-      const { state } = record;
-      const slots = slotsOf(state.spec).map(({ name }) => [name, implementation.read(state, name)] as const);
-      weights.push(
-        ...nameRecord(record.name, slots, constraintSteps(record, this.iterations), record.updates),
-      );
-    }
-    for (const saved of this.pending) weights.push(...nameSaved(saved));
-    for (const [name, anchor] of this.anchors.entries()) {
-      if (this.pending.some((saved) => saved.name === name)) continue;
-      weights.push(...nameUnusedAnchor(name, clone(anchor)));
-    }
+    this.assertTrained('getWeights()');
+    const weights = [
+      nameIterations(this.iterations),
+      ...(this.accumulator?.toWeights() ?? []),
+      ...this.states.toWeights(this.iterations),
+    ];
     for (const { tensor } of weights) disposeWhenCollected(tensor);
     return weights;
   }
@@ -424,23 +432,18 @@ export abstract class FtpOptimizer extends Optimizer {
   /** Reads and checks a whole state; the result puts it in place. */
   protected async parseState(weights: NamedTensor[]): Promise<() => void> {
     this.assertUsable();
+    this.assertTrained('setWeights()');
     checkNamedTensors(weights);
     const iterations = await parseIterations(weights);
-    const parsed = await parseSaved(weights.slice(1), this.method);
+    const calls = await (this.accumulator ?? new Accumulator(1)).parse(weights.slice(1));
+    const parsed = await parseSaved(calls.rest, this.method, this.settings.ema !== null);
     return () => {
       this.assertUsable();
-      const pending = holdSaved(parsed);
-      this.releaseState();
-      this.pending = pending;
+      this.assertTrained('setWeights()');
+      this.states.replace(holdSaved(parsed));
+      if (this.accumulator !== null) calls.commit();
       this.iterations_ = iterations;
     };
-  }
-
-  private releaseState(): void {
-    for (const { state } of this.records.values()) this.selection?.implementation.disposeState(state);
-    for (const saved of this.pending) disposeSaved(saved);
-    this.records = new Map();
-    this.pending = [];
   }
 
   private get table(): OptionTable<object> {
@@ -456,7 +459,7 @@ export abstract class FtpOptimizer extends Optimizer {
       runs: this.disposed ? 'disposed' : attempt(() => this.implementation),
       iterations: this.iterations,
       skippedSteps: this.skippedSteps || undefined,
-      variables: this.records.size,
+      variables: this.states.records.size,
     };
     return summarize(this.constructor.name, properties, depth, options, inspect);
   }
@@ -468,8 +471,14 @@ export abstract class FtpOptimizer extends Optimizer {
   override dispose(): void {
     if (this.disposed) return;
     this.disposed = true;
-    this.releaseState();
-    this.anchors.dispose();
+    this.states.dispose();
+    this.accumulator?.dispose();
+    this.swap.dispose();
+  }
+
+  /** @throws FtpError EMA_SWAPPED_IN while averages are in the place of the weights. */
+  protected assertTrained(what: string): void {
+    this.swap.assertOut(what);
   }
 
   protected assertUsable(): void {
@@ -478,16 +487,9 @@ export abstract class FtpOptimizer extends Optimizer {
 
   /** The shared part of getConfig, as JSON: the method's options, then those of all optimizers. */
   protected sharedConfig(): serialization.ConfigDict {
-    const names = new Set([
-      ...this.axes.names(),
-      ...this.records.keys(),
-      ...this.pending.map((saved) => saved.name),
-    ]);
     return {
       ...savedOptions(this.table, { ...this.method.options, ...this.settings }),
-      exclusion: this.exclusion.toConfig(names),
-      layouts: this.axes.toConfig(),
-      ...this.scales.toConfig(),
+      ...this.variables.toConfig(this.states.names()),
     } as serialization.ConfigDict;
   }
 }

@@ -7,6 +7,7 @@ import type { AdamWUpdateOptions } from '../methods/adamw.js';
 import type { ConstraintOptions } from '../methods/ftp.js';
 import type { Method } from '../methods/method.js';
 import { none } from '../methods/none.js';
+import { proposal } from '../methods/proposal.js';
 import type { SgdUpdateOptions } from '../methods/sgd.js';
 import {
   choiceOption,
@@ -16,12 +17,57 @@ import {
   type RunSettings,
   resolveOptions,
 } from '../options.js';
-import { checkOptionKeys, describe } from '../validate.js';
+import { checkInteger, checkOptionKeys, describe } from '../validate.js';
 import type { ExcludeOption } from '../variables/exclude.js';
+import { PER_VARIABLE_OPTIONS, type PerVariableOptions, type VariableGroup } from '../variables/groups.js';
 import type { ModelLike, OutputAxisOption } from '../variables/output_axis.js';
+import { CLIP_OPTIONS, type ClipOptions, type ClipSettings, checkClip } from './clip.js';
+import { type EmaOptions, type EmaSettings, emaOption } from './ema.js';
 
-/** Options that all optimizers share, whatever their method. */
-export interface OptimizerOptions extends RunOptions {
+/**
+ * Options of every optimizer of this package, plain ones too. In a step they act in this order: the mean of the
+ * accumulated gradients, clipping, the method with the numbers of each variable, the average of the weights.
+ */
+export interface TrainingOptions extends RunOptions, ClipOptions {
+  /**
+   * Numbers and exclusion by groups of variables: see {@link VariableGroup}. A variable takes the first group that matches
+   * it. Saved with the optimizer; of a predicate, the names that it matched. Default: none.
+   *
+   * The first step that brings variables throws `FtpError` with code `UNMATCHED_PATTERN` for a pattern that matches
+   * nothing, as with `exclude`.
+   *
+   * @example
+   * ```ts
+   * const groups = [
+   *   { match: { layer: 'head' }, learningRateScale: 10, exclude: true },
+   *   { match: { rank: 1 }, weightDecay: 0 },
+   * ];
+   * const optimizer = ftp.adamw(1e-4, { weightDecay: 0.05, groups });
+   * ```
+   */
+  groups?: readonly VariableGroup[];
+  /**
+   * Calls of `applyGradients` per step, a whole number >= 1; default 1. The step is taken at the last of them, with the
+   * mean of their gradients; a variable without a gradient in some of the calls has zeros there, one without any in
+   * all of them is left alone. Calls before the last change no weights and are not counted in `iterations`, so that a
+   * schedule counts steps.
+   *
+   * Each call is checked as `nonFinite` says; a call that is left out with `'skip'` is not one of those of the mean. The
+   * sums so far are saved with the optimizer.
+   */
+  accumulate?: number;
+  /** An average of the weights over the steps; see {@link EmaOptions}. Default: none. One more slot per variable. */
+  ema?: EmaOptions;
+  /**
+   * What computes the step. `'auto'` (default): the fused native step where it runs, else tfjs
+   * operations; `optimizer.implementation` tells which. `'native'`: throws instead of falling back.
+   * `'reference'`: tfjs operations.
+   */
+  implementation?: ImplementationChoice;
+}
+
+/** Options of the optimizers that hold variables near their anchors. */
+export interface OptimizerOptions extends TrainingOptions {
   /**
    * Variables that take the plain base update and are not held near an anchor, such as a new head: an
    * array of patterns, or a predicate on the variable's name. Default: none. Saved with the optimizer; of a
@@ -65,41 +111,45 @@ export interface OptimizerOptions extends RunOptions {
    * Comes before `model`.
    */
   outputAxis?: OutputAxisOption;
-  /**
-   * What computes the step. `'auto'` (default): the fused native step where it runs, else tfjs
-   * operations; `optimizer.implementation` tells which. `'native'`: throws instead of falling back.
-   * `'reference'`: tfjs operations.
-   */
-  implementation?: ImplementationChoice;
 }
 
 /** Options that all FTP optimizers share. */
 export interface FtpOptions extends ConstraintOptions, OptimizerOptions {}
 
 /** Options of `ftp.adamw`. */
-export interface FtpAdamWOptions extends FtpOptions, AdamWUpdateOptions {}
+export interface FtpAdamWOptions extends FtpOptions, AdamWUpdateOptions, PerVariableOptions {}
 
 /** Options of `ftp.sgd`. */
-export interface FtpSgdOptions extends FtpOptions, SgdUpdateOptions {}
+export interface FtpSgdOptions extends FtpOptions, SgdUpdateOptions, PerVariableOptions {}
 
 /** Options of `ftp.wrap`. */
 export type FtpWrapOptions = FtpOptions;
 
 /** The checked options that are plain values. */
-export interface OptimizerSettings extends RunSettings {
+export interface OptimizerSettings extends RunSettings, ClipSettings {
+  accumulate: number;
+  ema: EmaSettings | null;
   implementation: ImplementationChoice;
 }
 
+/** Step counts are int32, and a step may have as many calls. */
+const MOST_CALLS = 2 ** 31 - 1;
+
 export const OPTIMIZER_OPTIONS: OptionTable<OptimizerSettings> = {
   ...RUN_OPTIONS,
+  ...CLIP_OPTIONS,
+  accumulate: { default: 1, check: (name, value) => checkInteger(name, value, 1, MOST_CALLS) },
+  ema: emaOption,
   implementation: choiceOption('auto', ['auto', 'native', 'reference']),
 };
 
-/**
- * Options that are not plain values: checked, and saved in another form, by what uses them. They say how variables are
- * held near their anchors, and mean nothing to a method without.
- */
-const OBJECT_OPTIONS = ['exclude', 'anchors', 'model', 'outputAxis'];
+/** Options that are not plain values: checked, and saved in another form, by what uses them. */
+const OBJECT_OPTIONS = ['groups', 'model'];
+/** Those that say how variables are held near their anchors, which mean nothing to a method without. */
+const ANCHOR_OPTIONS = ['exclude', 'anchors', 'outputAxis'];
+
+/** All options of an optimizer: of any, and of its method. */
+export type GivenOptions = OptimizerOptions & PerVariableOptions;
 
 /** Key of a saved configuration in place of options, invisible to option checks. */
 const SAVED = Symbol('saved');
@@ -130,19 +180,26 @@ export function restoredConfig(options: OptimizerOptions): Config | undefined {
  * The options that a constructor was given, with those that are plain values of all optimizers checked; those of its
  * method are not.
  */
-export function openOptions(options: OptimizerOptions, { optionNames, rule }: Method) {
+export function openOptions(options: OptimizerOptions, { optionNames, base, rule }: Method) {
   if (Array.isArray((options as Partial<ModelLike> | null)?.layers)) {
     throw new TypeError(
       `options must be an object of options, got ${describe(options)}; did you mean {model}?`,
     );
   }
-  const objects = rule === none ? [] : OBJECT_OPTIONS;
+  const objects = [
+    ...OBJECT_OPTIONS,
+    ...(rule === none ? [] : ANCHOR_OPTIONS),
+    // The learning rate and the decay of another optimizer are its own.
+    ...(base === proposal ? [] : PER_VARIABLE_OPTIONS),
+  ];
   const known = [...optionNames, ...Object.keys(OPTIMIZER_OPTIONS), ...objects];
   checkOptionKeys('options', options, known);
   const restored = restoredConfig(options);
-  const given: OptimizerOptions =
+  const given: GivenOptions =
     restored === undefined
       ? options
       : Object.fromEntries(known.map((name) => [name, restored[name] ?? undefined]));
-  return { given, settings: resolveOptions(OPTIMIZER_OPTIONS, given), restored };
+  const settings = resolveOptions(OPTIMIZER_OPTIONS, given);
+  checkClip(settings);
+  return { given, settings, restored };
 }

@@ -1,6 +1,25 @@
-import { clone, keep, Optimizer, serialization, type Tensor, type Variable } from '@tensorflow/tfjs-core';
-import { findNonFinite, type ReferenceImplementation } from '../backends/reference.js';
-import { NonFiniteGradient, type StepSettings, type VariableUpdate } from '../backends/types.js';
+import {
+  clone,
+  keep,
+  Optimizer,
+  serialization,
+  type Tensor,
+  tidy,
+  type Variable,
+} from '@tensorflow/tfjs-core';
+import {
+  findNonFinite,
+  nextEma,
+  type ReferenceImplementation,
+  seenGradient,
+  sumsOfSquares,
+} from '../backends/reference.js';
+import {
+  type Implementation,
+  NonFiniteGradient,
+  type StepSettings,
+  type VariableUpdate,
+} from '../backends/types.js';
 import { FtpError } from '../errors.js';
 import { ftp } from '../methods/ftp.js';
 import { compose, type Rule } from '../methods/method.js';
@@ -8,17 +27,21 @@ import { proposal } from '../methods/proposal.js';
 import { checkLearningRate, type LearningRate } from '../options.js';
 import { describe } from '../validate.js';
 import { checkNamedTensors, type NamedTensor } from '../variables/saved_state.js';
+import { ACCUMULATED } from './accumulate.js';
 import { BaseSnapshot, loadBase, untoldVariables } from './base_state.js';
 import { FtpOptimizer, type PreparedStep } from './ftp_optimizer.js';
+import { learningRateOf, setLearningRate } from './learning_rate.js';
 import { type FtpWrapOptions, type OptimizerOptions, optionsFromConfig } from './options.js';
 
 const BASE_PREFIX = 'base/';
 const STEPS = '/steps';
 
-/** What tfjs's own optimizers have without declaring it public. */
-interface WithLearningRate {
-  learningRate?: unknown;
-  setLearningRate?: (value: number) => void;
+/** The next average of the weights of a variable. */
+function averageOf(
+  implementation: Implementation,
+  { state, weights, emaMomentum = 0 }: VariableUpdate,
+): Tensor {
+  return nextEma(implementation.read(state, 'ema'), weights, emaMomentum);
 }
 
 /**
@@ -51,11 +74,9 @@ export abstract class WrapOptimizer extends FtpOptimizer {
    *   RangeError for a number that is not finite or < 0; FtpError if set after `dispose()`.
    */
   get learningRate(): number {
-    const { learningRate } = this.base as unknown as WithLearningRate;
-    if (typeof learningRate !== 'number') {
-      throw new TypeError(`the wrapped ${this.base.getClassName()} has no learningRate that is a number`);
-    }
-    return learningRate;
+    const rate = learningRateOf(this.base);
+    if (rate !== null) return rate;
+    throw new TypeError(`the wrapped ${this.base.getClassName()} has no learningRate that is a number`);
   }
 
   set learningRate(value: LearningRate) {
@@ -66,10 +87,8 @@ export abstract class WrapOptimizer extends FtpOptimizer {
       );
     }
     checkLearningRate(value);
-    const base = this.base as unknown as WithLearningRate;
     void this.learningRate; // throws where there is none
-    if (typeof base.setLearningRate === 'function') base.setLearningRate(value);
-    else base.learningRate = value;
+    setLearningRate(this.base, value);
   }
 
   /**
@@ -78,8 +97,7 @@ export abstract class WrapOptimizer extends FtpOptimizer {
    */
   protected override stepRate(): number {
     if (this.method.rule.onePass) return this.learningRate;
-    const { learningRate } = this.base as unknown as WithLearningRate;
-    return typeof learningRate === 'number' ? learningRate : 0;
+    return learningRateOf(this.base) ?? 0;
   }
 
   /**
@@ -103,13 +121,36 @@ export abstract class WrapOptimizer extends FtpOptimizer {
     return (implementation as ReferenceImplementation).gradients(settings, updates);
   }
 
+  /** The base optimizer works in tfjs operations, and so does what comes before it. */
+  protected override gather({ updates }: PreparedStep, settings: StepSettings): Float64Array {
+    return sumsOfSquares(updates, settings.checkFinite);
+  }
+
   protected override compute(step: PreparedStep, settings: StepSettings): Array<Tensor | null> {
-    const { implementation, records, updates } = step;
     if (settings.checkFinite) {
       // Before the base optimizer sees them.
-      const index = findNonFinite(updates.map(({ gradient }) => gradient));
+      const index = findNonFinite(step.updates.map(({ gradient }) => gradient));
       if (index >= 0) throw new NonFiniteGradient(index);
     }
+    const seen = tidy(() => step.updates.map(seenGradient));
+    try {
+      const updates = step.updates.map((update, i): VariableUpdate => {
+        return {
+          ...update,
+          gradient: seen[i] as Tensor,
+          gradientScale: 1,
+          clipValue: Number.POSITIVE_INFINITY,
+        };
+      });
+      return this.computeSeen({ ...step, updates }, settings);
+    } finally {
+      for (const [i, { gradient }] of step.updates.entries()) if (seen[i] !== gradient) seen[i]?.dispose();
+    }
+  }
+
+  /** A step whose gradients are as base and rule see them. */
+  private computeSeen(step: PreparedStep, settings: StepSettings): Array<Tensor | null> {
+    const { implementation, records, updates } = step;
     const gradients = this.gradientsFor(step, settings);
     const before = updates.map(({ weights }) => keep(clone(weights)));
     const left = records.map(({ dataId }, i) => dataId === updates[i]?.weights.dataId);
@@ -122,7 +163,18 @@ export abstract class WrapOptimizer extends FtpOptimizer {
       });
       const ruled = proposed.filter(({ spec }) => !spec.excluded);
       const checked = { ...settings, checkFinite: false };
-      const outputs = ruled.length > 0 ? implementation.step(checked, ruled) : [];
+      const averaged = updates.filter(({ spec }) => spec.excluded && spec.ema);
+      // What the base has left: no step of the rule is asked for them.
+      const averages = tidy(() => averaged.map((update) => averageOf(implementation, update)));
+      let outputs: Tensor[];
+      try {
+        outputs = ruled.length > 0 ? implementation.step(checked, ruled) : [];
+        for (const [i, { state }] of averaged.entries()) {
+          implementation.write(state, 'ema', averages[i] as Tensor);
+        }
+      } finally {
+        for (const average of averages) average.dispose();
+      }
       return proposed.map((update) => outputs[ruled.indexOf(update)] ?? null);
     } catch (error) {
       for (const [i, record] of records.entries()) {
@@ -156,11 +208,18 @@ export abstract class WrapOptimizer extends FtpOptimizer {
   }
 
   override async setWeights(weights: NamedTensor[]): Promise<void> {
+    this.assertUsable();
+    this.assertTrained('setWeights()');
     checkNamedTensors(weights);
-    const ofRule: readonly string[] = [...this.method.ruleSlots.map(({ name }) => name), 'steps'];
+    const ofUs: readonly string[] = [
+      ...this.method.ruleSlots.map(({ name }) => name),
+      'steps',
+      'ema',
+      ACCUMULATED,
+    ];
     // `base/...`, and not a slot of a layer named `base`
     const isOfBase = ({ name }: NamedTensor) =>
-      name.startsWith(BASE_PREFIX) && !ofRule.includes(name.slice(name.lastIndexOf('/') + 1));
+      name.startsWith(BASE_PREFIX) && !ofUs.includes(name.slice(name.lastIndexOf('/') + 1));
     const own = weights.filter((weight) => !isOfBase(weight));
     const base = weights
       .filter(isOfBase)

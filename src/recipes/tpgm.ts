@@ -429,7 +429,7 @@ export function tpgm(model: ModelLike, options: TpgmOptions): TpgmRadii {
     iterations: checkInteger('iterations', iterations, 1, 2 ** 31 - 1),
     learningRate: checkNumber('learningRate', learningRate, { above: 0 }),
   };
-  const exclusion = new Exclusion(options.exclude, [], (layer) => axes.weightsOfLayer(layer));
+  const exclusion = new Exclusion(options.exclude, (layer) => axes.weightsOfLayer(layer));
   const weights = weightsIn(nodesOf(model));
   const anchors = matchWeights('anchor', weights, anchor, true);
   const trained = new Set(weightsTrained(model));

@@ -30,6 +30,8 @@ export interface ConstraintReport {
   omega?: number;
   /** Under `trac`: the learnt scale S of the way from the anchor. */
   scale?: number;
+  /** With the option `ema`: what the average of the weights kept of itself at the last update. */
+  emaMomentum?: number;
   /** Number of rows. */
   rows: number;
   /** Whether the variable is left out of the projection. */
@@ -49,7 +51,7 @@ const NOTHING = { gamma: null, relative: null, norm: null, maxNorm: null, meanRa
 export function reportOf(
   name: string,
   rows: number,
-  { rule, options }: BoundMethod,
+  { rule, options }: Pick<BoundMethod, 'rule' | 'options'>,
   last: LastStep | null,
 ): ConstraintReport {
   if (last === null) return { name, ...NOTHING, anchorNorm: null, rows, excluded: false };

@@ -7,6 +7,7 @@
 import type { serialization } from '@tensorflow/tfjs-core';
 import { FtpError } from '../errors.js';
 import { describe } from '../validate.js';
+import type { NamedShape } from './match.js';
 import { findByName, stripSuffix } from './names.js';
 import {
   layoutOfAxis,
@@ -186,16 +187,20 @@ export class OutputAxes {
     );
   }
 
-  /** Names of all variables that the model has now, in the order of its layers. */
-  modelNames(): string[] {
+  /** All variables that the model has now, in the order of its layers. */
+  ofModel(): NamedShape[] {
     if (this.model !== undefined) this.walkModel();
-    return [...this.fromModel.keys()];
+    return [...this.fromModel.values()];
   }
 
-  /** Names of all variables that the model has now or that were asked for. */
+  /** All variables that the model has now or that were asked for, each once. */
+  known(): NamedShape[] {
+    return [...new Map([...this.ofModel(), ...this.used.values()].map((one) => [one.name, one])).values()];
+  }
+
+  /** Their names. */
   names(): string[] {
-    if (this.model !== undefined) this.walkModel();
-    return [...new Set([...this.fromModel.keys(), ...this.used.keys()])];
+    return this.known().map(({ name }) => name);
   }
 
   /** As JSON: every layout that the rank alone would not give. */

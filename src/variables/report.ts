@@ -15,7 +15,7 @@ export async function reportRecords(
   records: Iterable<VariableRecord>,
 ): Promise<ConstraintReport[]> {
   const pending: Array<ConstraintReport | Promise<ConstraintReport>> = [];
-  for (const { name, state, ruleScale } of records) {
+  for (const { name, state, own, ruleScale } of records) {
     const { excluded, layout, method } = state.spec;
     if (excluded || !method.has('anchor')) {
       pending.push(excluded ? excludedReport(name, layout.rows) : reportOf(name, layout.rows, method, null));
@@ -25,8 +25,9 @@ export async function reportRecords(
     // Copies, taken at once: the report is of one moment even if steps follow before it is read.
     const read = (slot: SlotName) => (method.has(slot) ? keep(implementation.read(state, slot)) : null);
     const [constraint, norms] = [read('constraint'), read('norms')];
+    const asOwn = { rule: method.rule, options: { ...method.options, ...own.numbers } };
     const report = readLast(constraint, norms, anchor, ruleScale)
-      .then((last) => reportOf(name, layout.rows, method, last))
+      .then((last) => reportOf(name, layout.rows, asOwn, last))
       .finally(() => {
         constraint?.dispose();
         norms?.dispose();

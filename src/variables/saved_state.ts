@@ -6,7 +6,7 @@
 import { clone, keep, type Tensor, type Variable } from '@tensorflow/tfjs-core';
 import type { Implementation, StateSpec, VariableState } from '../backends/types.js';
 import { FtpError } from '../errors.js';
-import { type BoundMethod, SLOT_NAMES } from '../methods/method.js';
+import { type BoundMethod, SLOT_NAMES, type SlotSpec } from '../methods/method.js';
 import { describe } from '../validate.js';
 import { filledState } from './filled_state.js';
 import { findByName } from './names.js';
@@ -27,6 +27,7 @@ export interface SavedVariable {
   slots: Map<string, Tensor>;
 }
 
+const EMA: SlotSpec = { name: 'ema', shape: 'variable' };
 const SAVED_SLOTS: readonly string[] = [...SLOT_NAMES, 'steps'];
 
 function mismatch(message: string): FtpError {
@@ -47,11 +48,12 @@ function splitName(name: string): { variable: string; slot: string } {
 }
 
 /** Checks that the slots of one variable belong together and to this optimizer. */
-function checkVariable(saved: SavedVariable, method: BoundMethod): void {
+function checkVariable(saved: SavedVariable, method: BoundMethod, ema: boolean): void {
   const { name, slots, t, n } = saved;
   const names = (list: BoundMethod['slots']): string[] => list.map((slot) => slot.name);
-  const expected = names(method.plain.slots);
-  const surplus = [...slots.keys()].find((slot) => !names(method.slots).includes(slot));
+  const ofAll = ema ? ['ema'] : [];
+  const expected = [...names(method.plain.slots), ...ofAll];
+  const surplus = [...slots.keys()].find((slot) => ![...names(method.slots), ...ofAll].includes(slot));
   const lacking = n > 0 ? expected.find((slot) => !slots.has(slot)) : undefined;
   if (surplus !== undefined || lacking !== undefined) {
     const what =
@@ -65,7 +67,8 @@ function checkVariable(saved: SavedVariable, method: BoundMethod): void {
     throw mismatch(`saved state of '${name}' lacks ${ofRule.filter((slot) => !slots.has(slot)).join(', ')}`);
   }
   const shape = shapeOf(saved, method);
-  for (const { name: slot, shape: kind } of method.slots) {
+  const all = ema ? [...method.slots, EMA] : method.slots;
+  for (const { name: slot, shape: kind } of all) {
     const tensor = slots.get(slot);
     if (tensor === undefined) continue;
     if (typeof kind === 'number' && tensor.size !== kind) {
@@ -82,15 +85,19 @@ function checkVariable(saved: SavedVariable, method: BoundMethod): void {
 
 /** Shape of the variable, null where no slot tells. */
 function shapeOf({ slots }: SavedVariable, method: BoundMethod): number[] | null {
-  const slot = method.slots.find(({ name, shape }) => shape === 'variable' && slots.has(name));
+  const slot = [...method.slots, EMA].find(({ name, shape }) => shape === 'variable' && slots.has(name));
   return slot === undefined ? null : (slots.get(slot.name) as Tensor).shape;
 }
 
 /**
  * Groups named tensors by variable and checks them. The slots of the result are the caller's own tensors:
- * {@link holdSaved} before keeping them.
+ * {@link holdSaved} before keeping them. `ema`: whether the optimizer averages the weights.
  */
-export async function parseSaved(weights: NamedTensor[], method: BoundMethod): Promise<SavedVariable[]> {
+export async function parseSaved(
+  weights: NamedTensor[],
+  method: BoundMethod,
+  ema: boolean,
+): Promise<SavedVariable[]> {
   const byName = new Map<string, SavedVariable>();
   const steps = new Map<string, Tensor>();
   for (const { name, tensor } of weights) {
@@ -116,7 +123,7 @@ export async function parseSaved(weights: NamedTensor[], method: BoundMethod): P
     const [t, n] = await tensor.data();
     saved.t = t as number;
     saved.n = n as number;
-    checkVariable(saved, method);
+    checkVariable(saved, method, ema);
   }
   return [...byName.values()];
 }

@@ -6,13 +6,11 @@ import type { Implementation, StateSpec } from '../backends/types.js';
 import { FtpError } from '../errors.js';
 import type { BoundMethod, Slots } from '../methods/method.js';
 import type { AnchorStore } from './anchors.js';
-import type { Exclusion } from './exclude.js';
 import { checkFiniteStart } from './finite_start.js';
-import type { OutputAxes } from './output_axis.js';
 import { rowsOf } from './rows.js';
-import type { RuleScales } from './rule_scales.js';
 import { matchSaved, restoreState, type SavedVariable } from './saved_state.js';
 import { scaleRecord } from './scale_record.js';
+import type { VariableOptions } from './variable_options.js';
 import { countsAt, newRecord, type VariableRecord } from './variable_record.js';
 
 /** A new record, and the loaded state that it was made from. */
@@ -25,10 +23,8 @@ export interface StartedRecord {
 export interface RecordSources {
   implementation: Implementation;
   method: BoundMethod;
-  exclusion: Exclusion;
-  axes: OutputAxes;
+  variables: VariableOptions;
   anchors: AnchorStore;
-  scales: RuleScales;
   pending: SavedVariable[];
   /** Steps of the optimizer so far. */
   iterations: number;
@@ -36,6 +32,8 @@ export interface RecordSources {
   started: boolean;
   /** Whether weights and anchors must be finite. */
   checkFinite: boolean;
+  /** Whether the weights are averaged. */
+  ema: boolean;
 }
 
 /** Smallest normal float32: backends may flush smaller numbers to zero. */
@@ -62,7 +60,7 @@ export function startRecords(sources: RecordSources, variables: Variable[]): Sta
       variables.map((variable) => {
         const { name, shape } = variable;
         const anchor = matched.get(variable)?.slots.get('anchor') ?? sources.anchors.get(name, shape);
-        return { variable, anchor: sources.exclusion.matches(name) ? undefined : anchor };
+        return { variable, anchor: sources.variables.isExcluded(variable) ? undefined : anchor };
       }),
     );
   }
@@ -74,7 +72,8 @@ export function startRecords(sources: RecordSources, variables: Variable[]): Sta
       started.push({ record: startRecord(sources, variable, saved), saved });
     }
     for (const { record } of started) scaleRecord(sources.implementation, record);
-    continueFromState(sources.implementation, started);
+    const loaded = started.filter(({ saved }) => saved !== undefined).map(({ record }) => record);
+    continueFromState(sources.implementation, loaded);
     return started;
   } catch (error) {
     for (const { record } of started) sources.implementation.disposeState(record.state);
@@ -83,9 +82,10 @@ export function startRecords(sources: RecordSources, variables: Variable[]): Sta
 }
 
 /** The layers of the model come first, in its order. */
-function seeLayers({ axes, exclusion, scales }: RecordSources, variables: Variable[]): void {
-  const names = [...axes.modelNames(), ...variables.map(({ name }) => name)];
-  scales.see(names.filter((name) => !exclusion.matches(name)));
+function seeLayers(sources: RecordSources, variables: Variable[]): void {
+  const { axes, scales } = sources.variables;
+  const all = [...axes.ofModel(), ...variables];
+  scales.see(all.filter((variable) => !sources.variables.isExcluded(variable)).map(({ name }) => name));
 }
 
 function startRecord(
@@ -93,30 +93,30 @@ function startRecord(
   variable: Variable,
   saved: SavedVariable | undefined,
 ): VariableRecord {
-  const { implementation, exclusion, axes, anchors, iterations } = sources;
+  const { implementation, anchors, iterations, ema } = sources;
+  const { axes, groups, scales } = sources.variables;
   const { name, shape } = variable;
-  const excluded = exclusion.matches(name);
+  const excluded = sources.variables.isExcluded(variable);
   const method = excluded ? sources.method.plain : sources.method;
-  const spec: StateSpec = { name, shape, layout: axes.layoutOf(name, shape), excluded, method };
-  const placeScale = excluded ? 1 : sources.scales.of(name, shape);
+  const spec: StateSpec = { name, shape, layout: axes.layoutOf(name, shape), excluded, method, ema };
+  const placeScale = excluded ? 1 : scales.of(name, shape);
+  const own = groups.of(variable);
   const anchor = anchors.get(name, shape) ?? variable;
   const state =
     saved === undefined
       ? implementation.createState(spec, method.has('anchor') ? anchor : null)
       : restoreState(implementation, spec, saved, anchor);
-  const record = { ...newRecord<Tensor>(variable, state, placeScale), variable, dataId: null };
+  const record = { ...newRecord<Tensor>(variable, state, placeScale), own, variable, dataId: null };
   return saved === undefined ? record : { ...record, ...countsAt(iterations, saved) };
 }
 
 /**
- * Lets loaded variables go on from their stored state where their weights are the ones that the
- * saving optimizer left, by the method's rule: so that loading and continuing gives the same bits
- * as not having stopped. Weights that differ count as assigned from outside.
+ * Lets variables go on from their state where their weights are the ones that its last step left, by the method's rule:
+ * so that loading and continuing gives the same bits as not having stopped. Weights that differ count as assigned from
+ * outside.
  */
-function continueFromState(implementation: Implementation, started: StartedRecord[]): void {
-  const candidates = started
-    .filter(({ record, saved }) => saved !== undefined && record.born !== null && hasLeft(record))
-    .map(({ record }) => record);
+export function continueFromState(implementation: Implementation, records: readonly VariableRecord[]): void {
+  const candidates = records.filter((record) => record.born !== null && hasLeft(record));
   if (candidates.length === 0) return;
   const unchanged = ops.tidy(() =>
     ops.stack(candidates.map((record) => isWhereLeft(implementation, record))).dataSync(),

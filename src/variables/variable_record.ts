@@ -10,6 +10,8 @@ import {
 import { FtpError } from '../errors.js';
 import type { StepValues } from '../methods/method.js';
 import { forgetAnchorNorm } from './anchor_norm.js';
+import { effectiveValues } from './effective_values.js';
+import { NOTHING_OWN, type OwnValues } from './groups.js';
 import { scaleRecord } from './scale_record.js';
 
 /** Of a variable whose weights are an `A`. */
@@ -22,8 +24,10 @@ export interface StepRecord<A> {
   updates: number;
   /** Factor on the rule's number that the variable has by its place in the model. */
   placeScale: number;
-  /** The same with the factor that its anchor gives. */
+  /** Factor on the rule's number, `placeScale` included. */
   ruleScale: number;
+  /** What the variable has of its own by its group and its layer. */
+  own: OwnValues;
   /** Arguments of the next step, reused. */
   readonly update: VariableUpdate<A>;
 }
@@ -45,6 +49,7 @@ export function newRecord<A>(weights: A, state: VariableState, placeScale = 1): 
     updates: 0,
     placeScale,
     ruleScale: placeScale,
+    own: NOTHING_OWN,
     update: { spec, state, weights, gradient: weights, proposal: null, t: 1, n: 1, fromWeights: true },
   };
 }
@@ -85,11 +90,7 @@ export function nextUpdate<A>(
   update.t = constraintSteps(record, iterations) + 1;
   update.n = record.updates + 1;
   update.fromWeights = update.t === 1 || assigned;
-  update.values = state.spec.method.scaled(values, {
-    learningRate: 1,
-    weightDecay: 1,
-    rule: record.ruleScale,
-  });
+  update.values = effectiveValues(state.spec.method, values, record);
   return update;
 }
 

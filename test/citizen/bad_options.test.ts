@@ -80,6 +80,11 @@ interface Option {
 const unit = { types: ['number'], ranges: [-1e-9, 1, 2, NaN, Infinity, -Infinity], accepted: [0, 0.999999] };
 const nonNegative = { types: ['number'], ranges: [-1e-9, NaN, Infinity, -Infinity], accepted: [0, 1e30] };
 const closedUnit = { types: ['number'], ranges: [-1e-9, 1.000001, NaN, Infinity], accepted: [0, 1] };
+const bound = {
+  types: ['number'],
+  ranges: [0, -1, NaN, Infinity, -Infinity],
+  accepted: [1e-30, 1e30],
+};
 const flag = { types: ['boolean'], ranges: [], accepted: [false] };
 
 const OPTIONS: Record<string, Option> = {
@@ -154,6 +159,34 @@ const OPTIONS: Record<string, Option> = {
   },
   outputAxis: { makes: all, types: ['function'], ranges: [], accepted: [() => null] },
   model: { makes: all, types: [], ranges: [], accepted: [{ layers: [] }] },
+  clipNorm: { makes: { ...all, ...plain }, ...bound },
+  globalClipNorm: { makes: { ...all, ...plain }, ...bound },
+  clipValue: { makes: { ...all, ...plain }, ...bound },
+  gradientNorm: { makes: { ...all, ...plain }, ...flag },
+  accumulate: {
+    makes: { ...all, ...plain },
+    types: ['number'],
+    ranges: [0, -1, 1.5, 2 ** 31, NaN, Infinity],
+    accepted: [1, 2 ** 31 - 1],
+  },
+  // A date has no options that it could have wrong; a tensor has, of which test/training tells.
+  ema: { makes: { ...all, ...plain }, types: ['object', 'date', 'tensor'], ranges: [], accepted: [{}] },
+  groups: {
+    makes: { ...all, ...plain, ...others },
+    types: ['array'],
+    ranges: [],
+    accepted: [[], [{ match: 'a' }]],
+  },
+  layerDecay: {
+    makes: { adamw, sgd, ...plain },
+    types: ['number'],
+    ranges: [0, -1, 1.000001, NaN, Infinity],
+    accepted: [
+      { decay: 1, layers: ['a'] },
+      { decay: 1e-9, layers: [[/a/, { rank: 0 }]] },
+    ],
+  },
+  decayMatricesOnly: { makes: { adamw, sgd, ...plain }, ...flag },
   anchors: { makes: all, types: ['object', 'date'], ranges: [], accepted: [{}] },
 };
 

@@ -16,13 +16,16 @@ const SHAPES: ReadonlyArray<[string, number[]]> = [
 
 /** Private parts that failures are injected into. */
 interface Insides {
-  selection: { implementation: Implementation & { encoder?: Encoder; access?: { allocate: unknown } } };
+  states: {
+    selection: { implementation: Implementation & { encoder?: Encoder; access?: { allocate: unknown } } };
+  };
 }
 interface Encoder {
   encode(...args: unknown[]): Int32Array;
 }
 
-const insides = (optimizer: FtpOptimizer) => (optimizer as unknown as Insides).selection.implementation;
+const insides = (optimizer: FtpOptimizer) =>
+  (optimizer as unknown as Insides).states.selection.implementation;
 
 describeImplementations('a failure in the middle of a step', (implementation) => {
   const options: FtpOptions = { implementation: implementation.implementation };

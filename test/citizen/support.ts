@@ -14,6 +14,13 @@ import {
 } from '../../src/index.js';
 import { numbers, randomTensor } from '../optimizers/support.js';
 
+/** Options that every optimizer has, all at once. */
+const TRAINING = {
+  groups: [{ match: (_name: string, shape: number[]) => shape.length === 1, constraintLearningRate: 0.02 }],
+  globalClipNorm: 0.3,
+  ema: { momentum: 0.9, warmup: true },
+};
+
 /** Optimizers of every kind, excluding variables with `head` in their names unless told otherwise. */
 export const MAKERS: Readonly<Record<string, (options: FtpOptions) => FtpOptimizer>> = {
   sgd: (options) => ftp.sgd(0.05, { momentum: 0.9, exclude: ['head'], ...options }),
@@ -24,6 +31,16 @@ export const MAKERS: Readonly<Record<string, (options: FtpOptions) => FtpOptimiz
   l2sp: (options) => l2sp.adamw(0.01, { strength: 2, exclude: ['head'], ...options }),
   digrap: (options) => digrap.sgd(0.05, { momentum: 0.9, exclude: ['head'], ...options }),
   spd: (options) => spd.sgd(0.05, { momentum: 0.9, strength: 0.5, exclude: ['head'], ...options }),
+  'adamw, grouped, clipped and averaged': (options) =>
+    ftp.adamw(0.01, {
+      weightDecay: 0.01,
+      decayMatricesOnly: true,
+      exclude: ['head'],
+      ...TRAINING,
+      ...options,
+    }),
+  'wrap(adam), grouped, clipped and averaged': (options) =>
+    ftp.wrap(tf.train.adam(0.01), { exclude: ['head'], ...TRAINING, ...options }),
 };
 
 /** The same where there is no native step, and tfjs operations always: rules that change another optimizer's gradient, TRAC. */

@@ -35,7 +35,8 @@ describeImplementations('two optimizers on one model', (implementation) => {
   const only = (all: tf.NamedTensorMap, prefix: string) =>
     Object.fromEntries(Object.entries(all).filter(([name]) => name.startsWith(prefix)));
 
-  it.each(Object.entries(MAKERS))(
+  // A norm over all variables of a step is not that of a part of them.
+  it.each(Object.entries(MAKERS).filter(([name]) => !name.includes('clipped')))(
     '%s: on disjoint variables they are one optimizer, to the bit',
     async (_, make) => {
       const run = async (count: 1 | 2) => {

@@ -59,8 +59,9 @@ export interface Peer {
   make(group: number, shared: OptimizerOptions): FtpOptimizer;
 }
 
-/** What the tests of recipes and schedules read: no trajectories of an optimizer. */
-const OTHERS = /^(schedules|soup|tpgm_.*|wise_ft)$/;
+/** What the tests of recipes and schedules read, and those of options that all optimizers have (test/training). */
+const OTHERS =
+  /^(schedules|soup|tpgm_.*|wise_ft|clip_gradients|timm_.*|keras_.*|torch_adam_coupled|torch_adamw_(clip_norm|ema)|torch_sgd_(accumulate_clip|clip_value))$/;
 
 export const peerNames = readdirSync(DIRECTORY)
   .filter((file) => file.endsWith('.json'))

@@ -146,7 +146,9 @@ describeImplementations('a step that fails', (implementation) => {
   it.each(['step', 'createState'] as const)('when the implementation fails in %s', async (method) => {
     const fresh = [randomVariable('new/1', [2]), randomVariable('new/2', [3])];
     tensors = tf.memory().numTensors;
-    const { selection } = optimizer as unknown as { selection: { implementation: Implementation } };
+    const { selection } = (
+      optimizer as unknown as { states: { selection: { implementation: Implementation } } }
+    ).states;
     const { implementation: used } = selection;
     const original = used[method] as (...args: unknown[]) => unknown;
     let calls = 0;

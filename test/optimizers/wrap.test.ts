@@ -70,7 +70,9 @@ describeImplementations('ftp.wrap', (implementation) => {
     expect(after.weights).toEqual(before.weights);
     expect(tf.memory().numTensors).toBe(count);
     base.fail = false;
-    const { selection } = optimizer as unknown as { selection: { implementation: Implementation } };
+    const { selection } = (
+      optimizer as unknown as { states: { selection: { implementation: Implementation } } }
+    ).states;
     const spy = vi.spyOn(selection.implementation, 'step').mockImplementation(() => {
       throw new Error('the projection failed');
     });

@@ -8,6 +8,8 @@ export interface BaseSpec {
   beta1?: number;
   beta2?: number;
   epsilon?: number;
+  /** Keras: epsilon is not divided by the root of the bias correction. */
+  kerasEpsilon?: boolean;
   weightDecay?: number;
   amsgrad?: boolean;
   momentum?: number;
@@ -33,10 +35,10 @@ export class RuleOracle {
   n = 0;
   /** what the rule shows of its last step */
   shown: { norms: number[]; constraint: number[] } = { norms: [], constraint: [] };
-  private m: number[];
-  private v: number[];
+  m: number[];
+  v: number[];
   private top: number[];
-  private buffer: number[];
+  buffer: number[];
   private omega = { value: 0, m: 0, v: 0, rateK: 0, d: [] as number[] };
 
   constructor(
@@ -144,13 +146,14 @@ export class RuleOracle {
         return rate * (nesterov ? x + momentum * buffer : buffer);
       });
     }
-    const { beta1 = 0.9, beta2 = 0.999, epsilon = 1e-8, amsgrad = false } = base;
+    const { beta1 = 0.9, beta2 = 0.999, epsilon = 1e-8, amsgrad = false, kerasEpsilon } = base;
     this.m = this.m.map((m, i) => beta1 * m + (1 - beta1) * (g[i] as number));
     this.v = this.v.map((v, i) => beta2 * v + (1 - beta2) * (g[i] as number) ** 2);
     this.top = this.top.map((top, i) => Math.max(top, this.v[i] as number));
     return weights.map((w, i) => {
       const second = (amsgrad ? this.top[i] : this.v[i]) as number;
-      const root = Math.sqrt(second) / Math.sqrt(1 - beta2 ** n) + epsilon;
+      const correction = Math.sqrt(1 - beta2 ** n);
+      const root = Math.sqrt(second) / correction + (kerasEpsilon ? epsilon / correction : epsilon);
       return (rate * (this.m[i] as number)) / (1 - beta1 ** n) / root + rate * weightDecay * w;
     });
   }

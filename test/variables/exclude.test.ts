@@ -68,7 +68,7 @@ describe('exclude of a layer', () => {
 
   it('with a model, by its weights alone; other names are saved', () => {
     const ofLayer = (layer: string) => new Set(layer === 'net' ? ['conv_1/kernel', 'net/w'] : []);
-    const exclusion = new Exclusion([{ layer: 'net' }], [], ofLayer);
+    const exclusion = new Exclusion([{ layer: 'net' }], ofLayer);
     const names = [...NAMES, 'net/w', 'net/other'];
     expect(excludedBy(exclusion, names)).toEqual(['conv_1/kernel', 'net/w']);
     const config = JSON.parse(JSON.stringify(exclusion.toConfig(names)));
