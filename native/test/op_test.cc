@@ -95,7 +95,7 @@ void TestCpuOps() {
     ForEachKind(Shape{3, 40, 5}, variant, 3, [](const OracleRun& run) {
       CheckAgainstOracle(run, [&](const VariableStep& step, Driven* x) {
         Driven direct = *x;
-        const VariableStep direct_step = direct.Step(step.t, step.n, step.from_weights);
+        const VariableStep direct_step = direct.Take(step);
         CpuStep(run.options, &direct_step, 1);
         const int64_t length = static_cast<int64_t>(x->state.size());
         const Result allocated = CallAllocate("CPU", length);

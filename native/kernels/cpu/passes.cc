@@ -92,7 +92,7 @@ bool Gather(const PassArgs& args, int64_t begin, int64_t end, double* sums) {
       ForGroups(begin, end, [&](auto group) FTP_LAMBDA_INLINE {
         const FloatLanes g = group.Load(a.gradient);
         check = check + (g - g);
-        const auto terms = RulePiece::Gather(group, a, g);
+        const auto terms = RulePiece::Gather(group, a, SeenGradient(a.around, g));
         for (int s = 0; s < kSums; ++s) {
           total[s] = Accumulate(total[s], group.Keep(terms.sum[s]));
         }

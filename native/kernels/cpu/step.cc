@@ -86,6 +86,7 @@ Work MakeWork(const StepOptions& options, const VariableStep& variable, const Pr
   args.stream = stream;
   args.base_scalars = prepared.base_scalars;
   args.rule_scalars = prepared.rule_scalars;
+  args.around = MakeAround(variable);
   args.weights = variable.weights;
   args.gradient = variable.gradient;
   args.proposal = variable.proposal;
