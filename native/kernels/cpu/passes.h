@@ -48,6 +48,8 @@ struct PassTable {
   bool (*gather)(const PassArgs& args, int64_t begin, int64_t end, double* sums);
   // Whether all of x[0 .. count) are finite.
   bool (*all_finite)(const float* x, int64_t count);
+  // The same, and the sum of their squares.
+  bool (*squares)(const float* x, int64_t count, double* sum);
 };
 
 // Compiled from passes.cc once per instruction set.
