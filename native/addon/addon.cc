@@ -43,6 +43,7 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
   Export<StateLayoutOf>(&exports, "stateLayout");
   Export<AdviseState>(&exports, "adviseState");
   Export<Step>(&exports, "step");
+  Export<Gather>(&exports, "gather");
   Export<TensorFlow>(&exports, "tensorflow");
 #if defined(TFJS_FTP_HAVE_CUDA)
   exports.Set("device", DeviceExports(env));

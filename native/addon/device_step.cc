@@ -46,7 +46,8 @@ Napi::Value DeviceStep(const Napi::CallbackInfo& info) {
     return static_cast<float*>(memory->get());
   };
   StepArguments arguments;
-  if (!ReadStepArguments(info, 1, "buffers of the stepper's device", floats, &arguments)) {
+  if (!ReadStepArguments(info, 1, "buffers of the stepper's device", floats, Call::kStep,
+                         &arguments)) {
     return env.Undefined();
   }
   const CudaResult result =

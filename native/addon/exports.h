@@ -27,6 +27,8 @@ Napi::Value AdviseState(const Napi::CallbackInfo& info);
 
 // step(plan, states, weights, gradients, outputs): one fused step on Float32Arrays.
 Napi::Value Step(const Napi::CallbackInfo& info);
+// gather(plan, states, weights, gradients, want) -> Float64Array, kGatherNumbers for each variable
+Napi::Value Gather(const Napi::CallbackInfo& info);
 
 // ---- tensorflow.cc ----
 

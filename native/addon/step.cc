@@ -1,6 +1,7 @@
 // The step on host memory.
 #include "../kernels/step.h"
 
+#include "../kernels/gather.h"
 #include "errors.h"
 #include "exports.h"
 #include "float_array.h"
@@ -19,10 +20,32 @@ float* HostFloats(const Napi::Value& value, int64_t length) {
 Napi::Value Step(const Napi::CallbackInfo& info) {
   Napi::Env env = info.Env();
   StepArguments arguments;
-  if (ReadStepArguments(info, 0, "Float32Arrays", HostFloats, &arguments)) {
+  if (ReadStepArguments(info, 0, "Float32Arrays", HostFloats, Call::kStep, &arguments)) {
     ThrowStatus(env, CpuStep(arguments.options, arguments.variables.data(), arguments.count()));
   }
   return env.Undefined();
+}
+
+Napi::Value Gather(const Napi::CallbackInfo& info) {
+  Napi::Env env = info.Env();
+  StepArguments arguments;
+  if (!ReadStepArguments(info, 0, "Float32Arrays", HostFloats, Call::kGather, &arguments)) {
+    return env.Undefined();
+  }
+  if (info.Length() < 5 || !info[4].IsNumber()) return Reject(env, "gather takes want last");
+  const int32_t want = info[4].As<Napi::Number>().Int32Value();
+  if (!CanGather(want)) {
+    return Reject(env, "gather: of what may be wanted only 1, the sum of squares, is compiled");
+  }
+  Napi::Float64Array numbers = Napi::Float64Array::New(
+      env, static_cast<size_t>(arguments.count()) * static_cast<size_t>(kGatherNumbers));
+  const StepResult result = CpuGather(arguments.options, arguments.variables.data(),
+                                      arguments.count(), want, numbers.Data());
+  if (result.status != StepStatus::kOk) {
+    ThrowStatus(env, result);
+    return env.Undefined();
+  }
+  return numbers;
 }
 
 }  // namespace tfjs_ftp

@@ -9,16 +9,17 @@
 namespace tfjs_ftp {
 namespace {
 
-// States, weights, gradients, outputs; and proposals where another optimizer proposes.
+// States, weights, gradients; outputs of a step, and proposals where another optimizer proposes.
+constexpr size_t kGatherLists = 3;
 constexpr size_t kLists = 4;
 constexpr size_t kMostLists = 5;
 
-bool HasTypes(const Napi::CallbackInfo& info, size_t first) {
-  if (info.Length() < first + 1 + kLists || !info[first].IsTypedArray() ||
+bool HasTypes(const Napi::CallbackInfo& info, size_t first, size_t lists) {
+  if (info.Length() < first + 1 + lists || !info[first].IsTypedArray() ||
       info[first].As<Napi::TypedArray>().TypedArrayType() != napi_int32_array) {
     return false;
   }
-  for (size_t i = first + 1; i <= first + kLists; ++i) {
+  for (size_t i = first + 1; i <= first + lists; ++i) {
     if (!info[i].IsArray()) return false;
   }
   return true;
@@ -27,14 +28,17 @@ bool HasTypes(const Napi::CallbackInfo& info, size_t first) {
 }  // namespace
 
 bool ReadStepArguments(const Napi::CallbackInfo& info, size_t first, const char* arrays,
-                       const FloatsOf& floats, StepArguments* arguments) {
+                       const FloatsOf& floats, Call call, StepArguments* arguments) {
   Napi::Env env = info.Env();
+  const bool steps = call == Call::kStep;
   const auto refuse = [&](const std::string& message) {
-    Reject(env, "step" + message);
+    Reject(env, (steps ? "step" : "gather") + message);
     return false;
   };
-  if (!HasTypes(info, first)) {
-    return refuse(" takes (Int32Array, states[], weights[], gradients[], outputs[], proposals[]?)");
+  if (!HasTypes(info, first, steps ? kLists : kGatherLists)) {
+    return refuse(steps ? " takes (Int32Array, states[], weights[], gradients[], outputs[], "
+                          "proposals[]?)"
+                        : " takes (Int32Array, states[], weights[], gradients[], want)");
   }
   const Napi::Int32Array plan = info[first].As<Napi::Int32Array>();
   int64_t count = 0;
@@ -42,12 +46,13 @@ bool ReadStepArguments(const Napi::CallbackInfo& info, size_t first, const char*
                                            &arguments->options, &count)) {
     return refuse(std::string(": ") + wrong);
   }
-  const bool proposed = arguments->options.base == BaseUpdate::kProposal;
+  const bool proposed = steps && arguments->options.base == BaseUpdate::kProposal;
   if (proposed && (info.Length() <= first + kMostLists || !info[first + kMostLists].IsArray())) {
     return refuse(" of a proposal takes proposals[] last");
   }
   Napi::Array lists[kMostLists];
-  for (size_t i = 0; i < (proposed ? kMostLists : kLists); ++i) {
+  const size_t present = proposed ? kMostLists : steps ? kLists : kGatherLists;
+  for (size_t i = 0; i < present; ++i) {
     lists[i] = info[first + 1 + i].As<Napi::Array>();
     if (lists[i].Length() < count) return refuse(": fewer arrays than the plan has variables");
   }
@@ -67,11 +72,11 @@ bool ReadStepArguments(const Napi::CallbackInfo& info, size_t first, const char*
     variable.state = at(0, LayoutState(arguments->options, variable).length);
     variable.weights = at(1, variable.size());
     variable.gradient = at(2, variable.size());
-    variable.output = at(3, variable.size());
+    if (steps) variable.output = at(3, variable.size());
     if (proposed) variable.proposal = at(4, variable.size());
     const bool lacks_proposal = proposed && variable.proposal == nullptr;
     if (lacks_proposal || variable.state == nullptr || variable.weights == nullptr ||
-        variable.gradient == nullptr || variable.output == nullptr) {
+        variable.gradient == nullptr || (steps && variable.output == nullptr)) {
       return refuse(name + "state, weights, gradient, output and proposal must be " + arrays +
                     " as long as the plan says");
     }

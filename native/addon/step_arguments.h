@@ -23,10 +23,13 @@ struct StepArguments {
 // else.
 using FloatsOf = std::function<float*(const Napi::Value& value, int64_t length)>;
 
-// Reads (plan, states[], weights[], gradients[], outputs[]) from argument `first` on. `arrays`
+enum class Call { kStep, kGather };
+
+// Reads (plan, states[], weights[], gradients[]) from argument `first` on, and of a step outputs[]
+// and proposals[]. `arrays`
 // names what the lists must hold, for messages. Returns false if a TypeError is pending.
 bool ReadStepArguments(const Napi::CallbackInfo& info, size_t first, const char* arrays,
-                       const FloatsOf& floats, StepArguments* arguments);
+                       const FloatsOf& floats, Call call, StepArguments* arguments);
 
 }  // namespace tfjs_ftp
 

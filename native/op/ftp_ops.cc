@@ -30,7 +30,7 @@ struct OpDefinition {
   std::vector<const char*> attrs;
   std::vector<const char*> host_memory;  // arguments that stay in host memory on a GPU
   TfComputeFunction compute_cpu;
-  TfComputeFunction compute_gpu;  // null in a build without CUDA
+  TfComputeFunction compute_gpu;  // null in a build without CUDA, and where there is none
 };
 
 const std::vector<OpDefinition>& Definitions() {
@@ -64,6 +64,14 @@ const std::vector<OpDefinition>& Definitions() {
        {"plan"},
        ComputeStepCpu,
        TFJS_FTP_GPU(ComputeStepGpu)},
+      {"TfjsFtpGather",
+       {"plan: int32", "states: N * float", "weights: N * float", "gradients: N * float",
+        "want: int32"},
+       {"numbers: int32"},
+       {"N: int >= 1"},
+       {"plan", "want", "numbers"},
+       ComputeGatherCpu,
+       nullptr},
   };
   return definitions;
 }
@@ -136,7 +144,7 @@ std::string Complete(const OpDefinition& definition, bool gpu, Registered* done)
     wrong = RegisterKernel(definition, "CPU", definition.compute_cpu);
     done->cpu = wrong.empty();
   }
-  if (wrong.empty() && gpu && !done->gpu) {
+  if (wrong.empty() && gpu && definition.compute_gpu != nullptr && !done->gpu) {
     wrong = RegisterKernel(definition, "GPU", definition.compute_gpu);
     done->gpu = wrong.empty();
   }

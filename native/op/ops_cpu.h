@@ -10,6 +10,7 @@ void ComputeAllocateCpu(void* kernel, TF_OpKernelContext* context);
 void ComputeReadCpu(void* kernel, TF_OpKernelContext* context);
 void ComputeWriteCpu(void* kernel, TF_OpKernelContext* context);
 void ComputeStepCpu(void* kernel, TF_OpKernelContext* context);
+void ComputeGatherCpu(void* kernel, TF_OpKernelContext* context);
 
 }  // namespace tfjs_ftp
 

@@ -1,11 +1,14 @@
 #include "step_inputs.h"
 
+#include "../kernels/gather.h"
 #include "../kernels/plan.h"
 #include "../kernels/state.h"
 
 namespace tfjs_ftp {
+namespace {
 
-bool ReadStepInputs(OpContext* op, TF_OpKernelContext* context, StepInputs* inputs) {
+// What a step and gathering have in common; `steps`: proposals and outputs too.
+bool ReadInputs(OpContext* op, TF_OpKernelContext* context, bool steps, StepInputs* inputs) {
   int64_t words = 0;
   const int32_t* plan = op->Int32Input(0, &words);
   if (!op->ok()) return false;
@@ -14,9 +17,10 @@ bool ReadStepInputs(OpContext* op, TF_OpKernelContext* context, StepInputs* inpu
     op->Fail(kTfInvalidArgument, wrong);
     return false;
   }
-  const bool proposed = inputs->options.base == BaseUpdate::kProposal;
+  const bool proposed = steps && inputs->options.base == BaseUpdate::kProposal;
   const int64_t lists = proposed ? 4 : 3;
-  if (Tf().NumInputs(context) != 1 + lists * count || Tf().NumOutputs(context) != count) {
+  const int64_t present = 1 + lists * count + (steps ? 0 : 1);
+  if (Tf().NumInputs(context) != present || Tf().NumOutputs(context) != (steps ? count : 1)) {
     op->Fail(kTfInvalidArgument,
              "the plan has " + std::to_string(count) + " variables, the op call another number");
     return false;
@@ -53,12 +57,33 @@ bool ReadStepInputs(OpContext* op, TF_OpKernelContext* context, StepInputs* inpu
       return false;
     }
     variable.weights = static_cast<const float*>(Tf().TensorData(weights));
+    if (!steps) continue;
     shape.clear();
     for (int d = 0; d < Tf().NumDims(weights); ++d) shape.push_back(Tf().Dim(weights, d));
     TF_Tensor* output = op->FloatOutput(static_cast<int>(i), shape);
     if (output == nullptr) return false;
     variable.output = static_cast<float*>(Tf().TensorData(output));
   }
+  return true;
+}
+
+}  // namespace
+
+bool ReadStepInputs(OpContext* op, TF_OpKernelContext* context, StepInputs* inputs) {
+  return ReadInputs(op, context, true, inputs);
+}
+
+bool ReadGatherInputs(OpContext* op, TF_OpKernelContext* context, StepInputs* inputs,
+                      int32_t* want) {
+  if (!ReadInputs(op, context, false, inputs)) return false;
+  int64_t words = 0;
+  const int32_t* const last = op->Int32Input(Tf().NumInputs(context) - 1, &words);
+  if (!op->ok()) return false;
+  if (words != 1 || !CanGather(*last)) {
+    op->Fail(kTfInvalidArgument, "of what may be wanted only 1, the sum of squares, is compiled");
+    return false;
+  }
+  *want = *last;
   return true;
 }
 

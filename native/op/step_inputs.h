@@ -20,6 +20,10 @@ struct StepInputs {
 // failure the op context has failed and false is returned; nothing has been written.
 bool ReadStepInputs(OpContext* op, TF_OpKernelContext* context, StepInputs* inputs);
 
+// The same for TfjsFtpGather, whose last input is what is wanted; it has no outputs per variable.
+bool ReadGatherInputs(OpContext* op, TF_OpKernelContext* context, StepInputs* inputs,
+                      int32_t* want);
+
 // Fails the op where the step has failed. src/backends/op.ts recognises the message of a gradient
 // that is not finite.
 void FailStep(OpContext* op, const StepResult& result);

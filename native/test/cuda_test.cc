@@ -109,7 +109,10 @@ void TestOne(OracleRun run, const CudaTuning& tuning) {
   run.steps = 5;
   CheckAgainstOracle(run, [&](const VariableStep& step, Driven* x) {
     std::vector<Driven> variables = {*x};
-    const OnDevice device(&variables, step.t, 0, [&](size_t) { return step.from_weights; });
+    OnDevice device(&variables, step.t, 0, [&](size_t) { return step.from_weights; });
+    device.list[0].gradient_scale = step.gradient_scale;
+    device.list[0].clip_value = step.clip_value;
+    device.list[0].ema_momentum = step.ema_momentum;
     CHECK(RunStep(run.options, device.list, tuning) == kNoVariable, "%s", run.name.c_str());
     x->state = device.states[0].Download();
     x->output = device.outputs[0].Download();

@@ -79,6 +79,17 @@ struct Driven {
     step.n = n;
     return step;
   }
+
+  // The same step with the pointers of this variable.
+  VariableStep Take(VariableStep step) {
+    const VariableStep own = Step(step.t, step.n, step.from_weights);
+    step.weights = own.weights;
+    step.gradient = own.gradient;
+    step.proposal = own.proposal;
+    step.state = own.state;
+    step.output = own.output;
+    return step;
+  }
 };
 
 inline void DrawGradient(std::vector<float>* gradient, uint32_t seed, int t) {

@@ -60,8 +60,7 @@ void TestResults() {
         CheckAgainstOracle(run, [&](const VariableStep& step, Driven* x) {
           const Driven before = *x;
           Driven alone = *x;
-          const StepResult result =
-              StepAlone(run.options, {alone.Step(step.t, step.n, step.from_weights)}).step;
+          const StepResult result = StepAlone(run.options, {alone.Take(step)}).step;
           CHECK(result.status == StepStatus::kOk, "%s", run.name.c_str());
           StepByOps(theirs, run, step, x);
           CHECK(SameBits({x->output, x->state}, {alone.output, alone.state}),

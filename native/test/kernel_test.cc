@@ -11,6 +11,7 @@
 #include <thread>
 #include <vector>
 
+#include "../kernels/gather.h"
 #include "../kernels/partition.h"
 #include "../kernels/plan.h"
 #include "../kernels/state.h"
@@ -179,6 +180,52 @@ void TestNonFinite() {
   }
 }
 
+// Sums of squares in float64, the same bits for any number of threads; nothing without the check.
+void TestGather() {
+  StepOptions options = AdamWOptions();
+  options.check_finite = true;
+  std::vector<Driven> variables;
+  for (const Shape& shape : Shapes()) variables.emplace_back(options, shape, false, 2u);
+  variables.emplace_back(options, Shape{0, 3, 3}, false, 2u);
+  std::vector<VariableStep> steps;
+  for (Driven& x : variables) {
+    DrawGradient(&x.gradient, 2u, 1);
+    // A square that float32 does not hold.
+    if (!x.gradient.empty()) x.gradient[0] = 3e25f;
+    steps.push_back(x.Step(1, 1, true));
+  }
+  const int64_t count = static_cast<int64_t>(steps.size());
+  std::vector<double> first;
+  for (const int threads : {1, 2, 7}) {
+    options.threads = threads;
+    std::vector<double> numbers(steps.size() * kGatherNumbers, 5.0);
+    const StepResult result = CpuGather(options, steps.data(), count, kWantSquares, numbers.data());
+    CHECK(result.status == StepStatus::kOk, "gather");
+    if (threads == 1) first = numbers;
+    CHECK(numbers == first, "%d threads", threads);
+  }
+  for (size_t i = 0; i < steps.size(); ++i) {
+    long double sum = 0;
+    for (const float g : variables[i].gradient) sum += static_cast<long double>(g) * g;
+    const double expected = static_cast<double>(sum);
+    const double* const numbers = &first[i * kGatherNumbers];
+    CHECK(std::abs(numbers[0] - expected) <= 1e-13 * expected, "variable %zu: %g, not %g", i,
+          numbers[0], expected);
+    for (int j = 1; j < kGatherNumbers; ++j) CHECK(numbers[j] == 0.0, "number %d", j);
+  }
+  variables[3].gradient.back() = std::numeric_limits<float>::infinity();
+  variables[5].gradient.back() = std::numeric_limits<float>::quiet_NaN();
+  std::vector<double> numbers(first.size(), 5.0);
+  StepResult result = CpuGather(options, steps.data(), count, kWantSquares, numbers.data());
+  CHECK(result.status == StepStatus::kNonFiniteGradient && result.variable == 3, "index");
+  CHECK(numbers[0] == 5.0, "written");
+  options.check_finite = false;
+  result = CpuGather(options, steps.data(), count, kWantSquares, numbers.data());
+  CHECK(result.status == StepStatus::kOk && std::isnan(numbers[5 * kGatherNumbers]), "unchecked");
+  result = CpuGather(options, steps.data(), count, 2, numbers.data());
+  CHECK(result.status == StepStatus::kUnsupported, "what is not compiled");
+}
+
 // Chunks cover every element once, whatever the shape.
 void TestPartition() {
   for (const Shape& shape : Shapes()) {
@@ -290,6 +337,7 @@ int main(int argc, char** argv) {
   const uint64_t digest = TestThreads();
   TestConcurrentSteps();
   TestNonFinite();
+  TestGather();
   std::printf("%s, %d threads, bits %016llx: %d checks, %d failures\n", CpuSimdName(),
               CpuDefaultThreads(), static_cast<unsigned long long>(digest), g_checks, g_failures);
   return g_failures == 0 ? EXIT_SUCCESS : EXIT_FAILURE;

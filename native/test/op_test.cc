@@ -44,13 +44,13 @@ void TestRegistration() {
     CHECK(state.lookup.reason ==
               (attempt == 0 ? "TensorFlow refused TfjsFtpRead: refused by the test" : ""),
           "%s", state.lookup.reason.c_str());
-    CHECK(tf_double::Registrations() == (attempt == 0 ? 1 : 4), "kernels");
+    CHECK(tf_double::Registrations() == (attempt == 0 ? 1 : 5), "kernels");
   }
   for (const char* op : kOps) {
     CHECK(tf_double::HasKernel(op, "CPU"), "%s", op);
     CHECK(!tf_double::HasKernel(op, "GPU"), "%s for GPUs, unasked", op);
   }
-  CHECK(Register().registered && tf_double::Registrations() == 4, "a third call");
+  CHECK(Register().registered && tf_double::Registrations() == 5, "a third call");
 }
 
 #if defined(TFJS_FTP_HAVE_CUDA)
@@ -95,7 +95,7 @@ void TestCpuOps() {
     ForEachKind(Shape{3, 40, 5}, variant, 3, [](const OracleRun& run) {
       CheckAgainstOracle(run, [&](const VariableStep& step, Driven* x) {
         Driven direct = *x;
-        const VariableStep direct_step = direct.Step(step.t, step.n, step.from_weights);
+        const VariableStep direct_step = direct.Take(step);
         CpuStep(run.options, &direct_step, 1);
         const int64_t length = static_cast<int64_t>(x->state.size());
         const Result allocated = CallAllocate("CPU", length);

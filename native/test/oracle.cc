@@ -13,7 +13,7 @@ OracleVariable::OracleVariable(int64_t o, int64_t r, int64_t i, bool is_excluded
   const size_t count = static_cast<size_t>(size());
   weights.assign(w.begin(), w.end());
   anchor.assign(a.begin(), a.end());
-  for (std::vector<double>* tensor : {&deviation, &m, &v, &vmax, &momentum}) {
+  for (std::vector<double>* tensor : {&deviation, &m, &v, &vmax, &momentum, &average, &seen}) {
     tensor->assign(count, 0.0);
   }
   norms.assign(static_cast<size_t>(rows), 0.0);
@@ -152,12 +152,9 @@ std::vector<double> SpdShares(const StepOptions& options, const std::vector<doub
   return shares;
 }
 
-}  // namespace
-
-void OracleStep(const StepOptions& options, int t, int n, bool from_weights,
-                const std::vector<float>& gradient, const std::vector<float>& proposal,
-                OracleVariable* x) {
-  std::vector<double> g(gradient.begin(), gradient.end());
+// The method's own step, with the gradient that it sees.
+void MethodStep(const StepOptions& options, int t, int n, bool from_weights, std::vector<double> g,
+                const std::vector<float>& proposal, OracleVariable* x) {
   const Rule rule = x->excluded ? Rule::kNone : options.rule;
   x->norms.resize(static_cast<size_t>(RuleIsWhole(options) ? 1 : x->rows));
   std::vector<double> d(g.size());
@@ -184,6 +181,21 @@ void OracleStep(const StepOptions& options, int t, int n, bool from_weights,
                                                           : FixedRadiusShares(options, x);
   for (size_t i = 0; i < g.size(); ++i) {
     x->weights[i] = x->anchor[i] + shares[x->row_of(static_cast<int64_t>(i))] * x->deviation[i];
+  }
+}
+
+}  // namespace
+
+void OracleStep(const StepOptions& options, const OracleAround& around, int t, int n,
+                bool from_weights, const std::vector<float>& gradient,
+                const std::vector<float>& proposal, OracleVariable* x) {
+  for (size_t i = 0; i < gradient.size(); ++i) {
+    const double g = around.gradient_scale * gradient[i];
+    x->seen[i] = std::min(std::max(g, -around.clip_value), around.clip_value);
+  }
+  MethodStep(options, t, n, from_weights, x->seen, proposal, x);
+  for (size_t i = 0; i < gradient.size(); ++i) {
+    x->average[i] = around.ema_momentum * x->average[i] + (1 - around.ema_momentum) * x->weights[i];
   }
 }
 

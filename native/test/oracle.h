@@ -4,6 +4,7 @@
 #define TFJS_FTP_TEST_ORACLE_H_
 
 #include <cstdint>
+#include <limits>
 #include <vector>
 
 #include "../kernels/step.h"
@@ -13,7 +14,7 @@ namespace tfjs_ftp {
 struct OracleVariable {
   int64_t outer, rows, inner;
   bool excluded = false;
-  std::vector<double> weights, anchor, deviation, m, v, vmax, momentum, norms;
+  std::vector<double> weights, anchor, deviation, m, v, vmax, momentum, norms, average, seen;
   // The rule's numbers of the tensor: FTP's gamma, DiGraP's omega, the radius, SPD's strength.
   double gamma = 0, gamma_m = 0, gamma_v = 0, hyper_gradient = 0;
 
@@ -26,10 +27,17 @@ struct OracleVariable {
   }
 };
 
+// What a step does around its method, as in VariableStep.
+struct OracleAround {
+  double gradient_scale = 1;
+  double clip_value = std::numeric_limits<double>::infinity();
+  double ema_momentum = 0;
+};
+
 // One step with the gradient `g`; t and n as in VariableStep. `proposal`: what another optimizer
 // proposes, under kProposal.
-void OracleStep(const StepOptions& options, int t, int n, bool from_weights,
-                const std::vector<float>& g, const std::vector<float>& proposal,
+void OracleStep(const StepOptions& options, const OracleAround& around, int t, int n,
+                bool from_weights, const std::vector<float>& g, const std::vector<float>& proposal,
                 OracleVariable* variable);
 
 }  // namespace tfjs_ftp

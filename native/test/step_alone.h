@@ -73,17 +73,23 @@ inline CudaResult StepAlone(const StepOptions& options, const std::vector<Variab
 }
 
 // Whether the element-wise state in `x` has the bits that the CPU's step gives. `before`: the
-// variable before the step. Not for DiGraP, whose moments follow from sums of this step.
+// variable before the step. Not for DiGraP, whose moments follow from sums of this step, and not
+// for the average, which follows from such sums through the weights.
 inline bool StateOfCpuStep(StepOptions options, const VariableStep& step, Driven before,
                            const Driven& x) {
   if (options.rule == Rule::kDigrap) return true;
   options.threads = 1;
-  const VariableStep on_cpu = before.Step(step.t, step.n, step.from_weights);
+  const VariableStep on_cpu = before.Take(step);
   CpuStep(options, &on_cpu, 1);
   const StateLayout layout = x.Layout(options);
-  const int64_t anchor = layout[Slot::kAnchor];
-  const int64_t first = anchor == kNoSection ? 0 : anchor;
-  return std::equal(x.state.begin() + first, x.state.end(), before.state.begin() + first);
+  bool same = true;
+  for (int i = static_cast<int>(Slot::kAnchor); i < kSlots; ++i) {
+    if (layout.offsets[i] == kNoSection || i == static_cast<int>(Slot::kEma)) continue;
+    const auto first = before.state.begin() + layout.offsets[i];
+    same =
+        same && std::equal(first, first + layout.lengths[i], x.state.begin() + layout.offsets[i]);
+  }
+  return same;
 }
 
 }  // namespace tfjs_ftp

@@ -135,6 +135,28 @@ export class ArraysImplementation implements Implementation {
     }
   }
 
+  gather(settings: StepSettings, updates: VariableUpdate[], want: number): Float64Array {
+    const { access } = this;
+    const plan = this.encoder.encode(settings, updates);
+    try {
+      for (const { weights, gradient } of updates) {
+        access.settle(weights);
+        access.settle(gradient);
+      }
+      return this.addon.gather(
+        plan,
+        updates.map((update) => (update.state as ArraysState).slab),
+        updates.map((update) => access.view(update.weights)),
+        updates.map((update) => access.view(update.gradient)),
+        want,
+      );
+    } catch (error) {
+      const index = nonFiniteIndex(error);
+      if (index !== null) throw new NonFiniteGradient(index);
+      throw nativeFailure(`gathering sums on the ${this.name} backend`, error);
+    }
+  }
+
   read(state: VariableState, slot: string): Tensor {
     const { slab, layout, spec } = state as ArraysState;
     const values = sectionView(slab, layout, slot).slice();

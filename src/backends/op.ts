@@ -79,6 +79,7 @@ function inShape(output: Tensor, shape: number[]): Tensor {
 /** The custom ops on tfjs-node's backend. */
 export class OpImplementation implements Implementation {
   private readonly encoder = new PlanEncoder();
+  readonly gather?: Implementation['gather'];
   private attributes: OpAttribute[] = [];
   private inputs: Tensor[] = [];
 
@@ -86,7 +87,10 @@ export class OpImplementation implements Implementation {
     private readonly addon: NativeAddon,
     private readonly backend: NodeBackend,
     readonly name: 'tensorflow-gpu' | 'tensorflow-cpu',
-  ) {}
+  ) {
+    // The op has no kernel for GPUs: TensorFlow would move every state to the host for it.
+    if (name === 'tensorflow-cpu') this.gather = this.gatherOnCpu.bind(this);
+  }
 
   createState(spec: StateSpec, anchor: Tensor | null): VariableState {
     const layout = slabLayout(this.addon, spec);
@@ -144,6 +148,34 @@ export class OpImplementation implements Implementation {
     } finally {
       plan.dispose();
       inputs.length = 0;
+    }
+  }
+
+  private gatherOnCpu(settings: StepSettings, updates: VariableUpdate[], want: number): Float64Array {
+    const words = this.encoder.encode(settings, updates);
+    const plan = engine().makeTensor(words, [words.length], 'int32') as Tensor;
+    const wanted = engine().makeTensor(new Int32Array([want]), [1], 'int32') as Tensor;
+    const inputs = [
+      plan,
+      ...updates.map(({ state }) => (state as OpState).slab),
+      ...updates.map(({ weights }) => weights),
+      ...updates.map(({ gradient }) => gradient),
+      wanted,
+    ];
+    const attributes = [{ name: 'N', type: this.backend.binding.TF_ATTR_INT, value: updates.length }];
+    try {
+      const output = this.backend.executeSingleOutput('TfjsFtpGather', attributes, inputs);
+      // A copy: what TensorFlow gives need not start at a multiple of eight bytes.
+      const numbers = new Float64Array(output.dataSync<'int32'>().slice().buffer);
+      output.dispose();
+      return numbers;
+    } catch (error) {
+      const found = NON_FINITE.exec(error instanceof Error ? error.message : String(error));
+      if (found !== null) throw new NonFiniteGradient(Number(found[1]));
+      throw nativeFailure('the TensorFlow op TfjsFtpGather', error);
+    } finally {
+      plan.dispose();
+      wanted.dispose();
     }
   }
 

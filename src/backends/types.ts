@@ -86,6 +86,14 @@ export interface StateImplementation<A, V, W> {
 /** The same under tfjs. */
 export interface Implementation extends StateImplementation<Tensor, Tensor, Tensor> {
   readonly name: ImplementationName;
+  /**
+   * Sums of the gradients before a step, {@link GATHERED} numbers per update: the first is sum G^2 of the raw gradient.
+   * Changes nothing. With `settings.checkFinite` it checks the gradients in the same read, as the step would. Native
+   * implementations have it for {@link WANT_SQUARES} alone; that of a GPU under TensorFlow has none.
+   *
+   * @param want what is asked for, as bits.
+   */
+  gather?(settings: StepSettings, updates: VariableUpdate[], want: number): Float64Array;
 }
 
 /** Numbers that {@link Implementation.gather} gives per update. */

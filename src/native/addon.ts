@@ -141,6 +141,19 @@ export interface NativeAddon {
     outputs: Float32Array[],
     proposals?: Float32Array[],
   ): void;
+  /**
+   * Sums of the gradients before a step, 11 numbers for each variable of the plan. Changes nothing. With the plan's check
+   * it throws as {@link NativeAddon.step}.
+   *
+   * @param want bits; 1, the sum of squares, is the only one that is compiled.
+   */
+  gather(
+    plan: Int32Array,
+    states: Float32Array[],
+    weights: Float32Array[],
+    gradients: Float32Array[],
+    want: number,
+  ): Float64Array;
   /** Only in an addon with CUDA kernels. */
   device?: NativeDevice;
   /** Finds libtensorflow and registers the ops, once per process. `paths`: further files to look at. */

@@ -17,6 +17,8 @@
 namespace tfjs_ftp {
 namespace {
 
+constexpr int64_t kSerialElements = 131072;
+
 struct Candidate {
   const PassTable* table;
   bool usable;
@@ -112,6 +114,11 @@ std::vector<const char*> CpuSimdNames() {
     if (candidates.list[i].usable) names.push_back(candidates.list[i].table->name);
   }
   return names;
+}
+
+int StepThreads(const StepOptions& options, int64_t elements) {
+  if (elements <= kSerialElements) return 1;
+  return options.threads > 0 ? options.threads : CpuDefaultThreads();
 }
 
 int CpuMaxThreads() { return kMaxThreads; }

@@ -10,6 +10,9 @@ namespace tfjs_ftp {
 // TFJS_FTP_SIMD (avx512, avx2, sse2, neon, scalar) chooses a narrower one. Decided once.
 const PassTable& CpuPasses();
 
+// Threads for a step over so many elements: one where waking others costs more than it gains.
+int StepThreads(const StepOptions& options, int64_t elements);
+
 }  // namespace tfjs_ftp
 
 #endif  // TFJS_FTP_KERNELS_CPU_DISPATCH_H_

@@ -92,7 +92,7 @@ bool Gather(const PassArgs& args, int64_t begin, int64_t end, double* sums) {
       ForGroups(begin, end, [&](auto group) FTP_LAMBDA_INLINE {
         const FloatLanes g = group.Load(a.gradient);
         check = check + (g - g);
-        const auto terms = RulePiece::Gather(group, a, g);
+        const auto terms = RulePiece::Gather(group, a, SeenGradient(a.around, g));
         for (int s = 0; s < kSums; ++s) {
           total[s] = Accumulate(total[s], group.Keep(terms.sum[s]));
         }
@@ -113,6 +113,18 @@ bool AllFinite(const float* x, int64_t count) {
   return IsZero(sum);
 }
 
+bool Squares(const float* x, int64_t count, double* sum) {
+  FloatLanes check(0.0f);
+  DoubleLanes total = ZeroDoubles();
+  ForGroups(0, count, [&](auto group) FTP_LAMBDA_INLINE {
+    const FloatLanes lanes = group.Load(x);
+    check = check + (lanes - lanes);
+    total = AccumulateSquare(total, lanes);
+  });
+  *sum = SumLanes(total);
+  return IsZero(check);
+}
+
 }  // namespace
 
 #define FTP_STRING_(x) #x
@@ -120,7 +132,7 @@ bool AllFinite(const float* x, int64_t count) {
 
 const PassTable& FTP_PASSES() {
   static const PassTable table = {
-      FTP_STRING(FTP_SIMD_NAME), Deviate, ProjectChunk, Plain, Gather, AllFinite};
+      FTP_STRING(FTP_SIMD_NAME), Deviate, ProjectChunk, Plain, Gather, AllFinite, Squares};
   return table;
 }
 

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 
+#include "../around.h"
 #include "../methods/method.h"
 #include "../partition.h"
 #include "../scalar_bytes.h"
@@ -19,6 +20,7 @@ struct PassArgs {
   bool stream;  // the output is too large to stay in cache: write past it
   ScalarBytes base_scalars;
   ScalarBytes rule_scalars;
+  Around around;
   // The number that the rule has for the whole tensor. Of a rule that projects: in pass 1 that of
   // step t - 1, in pass 2 that of step t (FTP: gamma). Of others: what its gathering found.
   float level;
@@ -46,6 +48,8 @@ struct PassTable {
   bool (*gather)(const PassArgs& args, int64_t begin, int64_t end, double* sums);
   // Whether all of x[0 .. count) are finite.
   bool (*all_finite)(const float* x, int64_t count);
+  // The same, and the sum of their squares.
+  bool (*squares)(const float* x, int64_t count, double* sum);
 };
 
 // Compiled from passes.cc once per instruction set.

@@ -107,6 +107,9 @@ FTP_INLINE void RegStoreD(double* p, DoubleRegister x) { FTP_DOUBLE_OP(storeu)(p
 FTP_INLINE DoubleRegister RegAddD(DoubleRegister a, DoubleRegister b) {
   return FTP_DOUBLE_OP(add)(a, b);
 }
+FTP_INLINE DoubleRegister RegMulD(DoubleRegister a, DoubleRegister b) {
+  return FTP_DOUBLE_OP(mul)(a, b);
+}
 #endif
 #if defined(FTP_SIMD_AVX512)
 FTP_INLINE FloatRegister RegIfLess(FloatRegister x, FloatRegister y, FloatRegister a,
@@ -168,6 +171,7 @@ FTP_INLINE DoubleRegister RegSetD(double x) { return vdupq_n_f64(x); }
 FTP_INLINE DoubleRegister RegLoadD(const double* p) { return vld1q_f64(p); }
 FTP_INLINE void RegStoreD(double* p, DoubleRegister x) { vst1q_f64(p, x); }
 FTP_INLINE DoubleRegister RegAddD(DoubleRegister a, DoubleRegister b) { return vaddq_f64(a, b); }
+FTP_INLINE DoubleRegister RegMulD(DoubleRegister a, DoubleRegister b) { return vmulq_f64(a, b); }
 FTP_INLINE DoubleRegister RegLow(FloatRegister a) { return vcvt_f64_f32(vget_low_f32(a)); }
 FTP_INLINE DoubleRegister RegHigh(FloatRegister a) { return vcvt_high_f64_f32(a); }
 #elif defined(FTP_SIMD_SCALAR)
@@ -191,6 +195,7 @@ FTP_INLINE DoubleRegister RegSetD(double x) { return x; }
 FTP_INLINE DoubleRegister RegLoadD(const double* p) { return *p; }
 FTP_INLINE void RegStoreD(double* p, DoubleRegister x) { *p = x; }
 FTP_INLINE DoubleRegister RegAddD(DoubleRegister a, DoubleRegister b) { return a + b; }
+FTP_INLINE DoubleRegister RegMulD(DoubleRegister a, DoubleRegister b) { return a * b; }
 #endif
 
 // ---- Sixteen lanes. ----
@@ -312,6 +317,15 @@ FTP_INLINE DoubleLanes Accumulate(const DoubleLanes& sum, const FloatLanes& x) {
     out.r[2 * i + 1] = RegAddD(sum.r[2 * i + 1], RegHigh(x.r[i]));
   }
 #endif
+  return out;
+}
+// sum + x^2, lane by lane, in float64.
+FTP_INLINE DoubleLanes AccumulateSquare(const DoubleLanes& sum, const FloatLanes& x) {
+  const DoubleLanes wide = Accumulate(ZeroDoubles(), x);
+  DoubleLanes out;
+  for (int i = 0; i < kDoubleRegisters; ++i) {
+    out.r[i] = RegAddD(sum.r[i], RegMulD(wide.r[i], wide.r[i]));
+  }
   return out;
 }
 // The sum of the lanes as a fixed tree: halves are folded until one is left.

@@ -28,8 +28,6 @@ namespace {
 
 // Variables up to this size are handled by one thread each.
 constexpr int64_t kSmallVariable = 65536;
-// Below this much work in all, waking other threads costs more than it gains.
-constexpr int64_t kSerialElements = 131072;
 // Steps over this many elements write their outputs past the caches: by the time a model of that
 // size reads its weights again, they would have left the caches anyway.
 constexpr int64_t kStreamElements = 1 << 20;
@@ -86,6 +84,7 @@ Work MakeWork(const StepOptions& options, const VariableStep& variable, const Pr
   args.stream = stream;
   args.base_scalars = prepared.base_scalars;
   args.rule_scalars = prepared.rule_scalars;
+  args.around = MakeAround(variable);
   args.weights = variable.weights;
   args.gradient = variable.gradient;
   args.proposal = variable.proposal;
@@ -258,8 +257,7 @@ StepResult RunStep(const StepOptions& options, const VariableStep* variables, in
   ThreadPool& pool = ThreadPool::Get();
   int64_t elements = 0;
   for (int64_t i = 0; i < count; ++i) elements += variables[i].size();
-  int threads = options.threads > 0 ? options.threads : CpuDefaultThreads();
-  if (elements <= kSerialElements) threads = 1;
+  const int threads = StepThreads(options, elements);
 
   // Everything that can fail comes before the first write.
   std::vector<Work> large;

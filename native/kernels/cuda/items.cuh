@@ -47,15 +47,15 @@ FTP_DEVICE void GatherItem(BlockShared& shared, const StepArgs& args, const Work
   const bool gathers = record.gather_sums > 0;
   bool finite = true;
   double sums[kSums] = {};
-  ForElements(record.aligned, ChunkElements(record.partition, item.part),
-              [&](const auto& elements) {
-                const auto g = elements.LoadSoon(record.gradient);
-                finite = AllFinite(g) && finite;
-                if (!gathers) return;
-                const auto terms = RulePiece::Gather(elements, record, g);
+  ForElements(
+      record.aligned, ChunkElements(record.partition, item.part), [&](const auto& elements) {
+        const auto g = elements.LoadSoon(record.gradient);
+        finite = AllFinite(g) && finite;
+        if (!gathers) return;
+        const auto terms = RulePiece::Gather(elements, record, SeenGradient(record.around, g));
 #pragma unroll
-                for (int s = 0; s < kSums; ++s) AddTo(&sums[s], terms.sum[s]);
-              });
+        for (int s = 0; s < kSums; ++s) AddTo(&sums[s], terms.sum[s]);
+      });
   if (!finite && args.check) atomicMin(&args.header->non_finite, record.index);
   if (!gathers) return;
 #pragma unroll

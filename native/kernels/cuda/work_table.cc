@@ -45,6 +45,7 @@ VariableRecord MakeRecord(const StepOptions& options, const VariableStep& variab
   record.state = PointersOf(LayoutState(options, variable), variable.state);
   record.base_scalars = prepared.base_scalars;
   record.rule_scalars = prepared.rule_scalars;
+  record.around = MakeAround(variable);
   record.index = static_cast<int32_t>(index);
   record.rule = prepared.rule;
   record.mode = prepared.mode;

@@ -12,6 +12,7 @@
 
 #include <cstdint>
 
+#include "../around.h"
 #include "../methods/method.h"
 #include "../scalar_bytes.h"
 #include "../slots.h"
@@ -51,6 +52,7 @@ struct VariableRecord {
   double* sums;
   ScalarBytes base_scalars;
   ScalarBytes rule_scalars;
+  Around around;
   int32_t index;  // in the caller's list
   Rule rule;
   DeviationMode mode;
