@@ -1,6 +1,3 @@
-import type { Scalar } from '@tensorflow/tfjs-core';
-import type { Ops } from './method.js';
-
 /** Adam on one number. */
 export interface ScalarAdam {
   learningRate: number;
@@ -8,19 +5,29 @@ export interface ScalarAdam {
   beta2: number;
 }
 
+/** The operations that it takes: tfjs's on scalars, or those of numbers. */
+export interface ScalarOps<T> {
+  add(a: T, b: T | number): T;
+  div(a: T, b: T | number): T;
+  mul(a: T, b: T | number): T;
+  sqrt(a: T): T;
+  square(a: T): T;
+  sub(a: T, b: T | number): T;
+}
+
 /** Outside the square root; not an option, as in the authors' code of FTP. */
-const EPSILON = 1e-8;
+export const EPSILON = 1e-8;
 
 /** `x` after step `t` (from 1) with the gradient `h`, and the raw moments `m` and `v` after it. */
-export function stepScalar(
-  { add, div, mul, sqrt, square, sub }: Ops,
+export function stepScalar<T>(
+  { add, div, mul, sqrt, square, sub }: ScalarOps<T>,
   { learningRate, beta1, beta2 }: ScalarAdam,
   t: number,
-  h: Scalar,
-  [x, m0, v0]: readonly [Scalar, Scalar, Scalar],
-): { x: Scalar; m: Scalar; v: Scalar } {
-  const m = add(mul(m0, beta1), mul(h, 1 - beta1)) as Scalar;
-  const v = add(mul(v0, beta2), mul(square(h), 1 - beta2)) as Scalar;
+  h: T,
+  [x, m0, v0]: readonly [T, T, T],
+): { x: T; m: T; v: T } {
+  const m = add(mul(m0, beta1), mul(h, 1 - beta1));
+  const v = add(mul(v0, beta2), mul(square(h), 1 - beta2));
   const root = add(sqrt(div(v, 1 - beta2 ** t)), EPSILON);
-  return { x: sub(x, mul(div(div(m, 1 - beta1 ** t), root), learningRate)) as Scalar, m, v };
+  return { x: sub(x, mul(div(div(m, 1 - beta1 ** t), root), learningRate)), m, v };
 }
