@@ -133,10 +133,15 @@ function hasNativeStep({ base, rule }: BoundMethod): boolean {
 /**
  * What computes the steps under the active backend. Warns where 'auto' falls back though a native step could run.
  *
+ * @param learns whether numbers are learned, which needs sums of the implementation.
  * @throws FtpError if `choice` is 'native' and nothing native can run: with every path tried and what to do; RangeError
  *   for an environment variable with a value that is not accepted.
  */
-export function selectImplementation(choice: ImplementationChoice, method?: BoundMethod): Selection {
+export function selectImplementation(
+  choice: ImplementationChoice,
+  method?: BoundMethod,
+  learns = false,
+): Selection {
   const backend = activeBackend();
   if (choice === 'reference') {
     return {
@@ -145,13 +150,20 @@ export function selectImplementation(choice: ImplementationChoice, method?: Boun
       reason: "implementation: 'reference'",
     };
   }
-  const found =
+  const native =
     method === undefined || hasNativeStep(method)
       ? findNativeImplementation(backend, engine().backend)
       : {
           code: 'NATIVE_FAILURE' as const,
           reason: `there is no native step of the rule '${method.rule.name}' around another optimizer`,
         };
+  const found =
+    learns && !('code' in native) && native.gather === undefined
+      ? {
+          code: 'NATIVE_FAILURE' as const,
+          reason: `the sums that learned numbers need are not in the native step on ${backend}`,
+        }
+      : native;
   if (!('code' in found)) return { implementation: found, backend, reason: null };
   if (choice === 'native') {
     throw new FtpError(found.code, `implementation: 'native' cannot run: ${found.reason}`);

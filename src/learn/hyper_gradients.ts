@@ -4,10 +4,10 @@
  */
 
 import type { Tensor } from '@tensorflow/tfjs-core';
+import { GATHERED, WANT_SQUARES } from '../backends/types.js';
 import type { BoundMethod, HyperParameter, Ops, StepValues, VariableView } from '../methods/method.js';
 
-/** Bit 1 of `want`: the sum of squares of the gradient. The others are 2, 4, ... for these, in this order. */
-const SUM_OF_SQUARES = 1;
+/** The bits of `want` after that of the sum of squares are for these, in this order. */
 const ORDER: ReadonlyArray<readonly HyperParameter[]> = [
   ['learningRate'],
   ['weightDecay'],
@@ -16,21 +16,18 @@ const ORDER: ReadonlyArray<readonly HyperParameter[]> = [
   ['strength'],
 ];
 
-/** Sums of one variable: that of squares, then two for each hyper-parameter. */
-export const SUMS = 1 + 2 * ORDER.length;
-
-/** The bit of `want` that asks for the squares of the gradient, with those of hyper-parameters. */
+/** What `Implementation.gather` is to be asked for, to learn numbers of these names. */
 export function wantOf(names: Iterable<HyperParameter>): number {
-  return [...names].reduce((want, name) => want | (2 << placeOf(name)), SUM_OF_SQUARES);
+  return [...names].reduce((want, name) => want | (2 << placeOf(name)), WANT_SQUARES);
 }
 
 function placeOf(name: HyperParameter): number {
   return ORDER.findIndex((names) => names.includes(name));
 }
 
-/** The sums for a hyper-parameter in the result of a gather, of variable `index`. */
+/** The sums for a hyper-parameter in the result of `Implementation.gather`, of variable `index`. */
 export function readSums(sums: Float64Array, index: number, name: HyperParameter) {
-  const at = SUMS * index;
+  const at = GATHERED * index;
   const own = at + 1 + 2 * placeOf(name);
   return { gg: sums[at] as number, h: sums[own] as number, xx: sums[own + 1] as number };
 }
@@ -50,12 +47,12 @@ export function needsGradient({ base, options }: BoundMethod, names: Iterable<Hy
 
 /**
  * With G the gradient at the present weights, and X the derivative of the present weights by a number of the step that made
- * them, everything from before that step held: sum G^2, then sum G X (the hyper-gradient h) and sum X^2 for every number.
+ * them, everything from before that step held: sum G X (the hyper-gradient h) and sum X^2 for every number.
  *
  * @param values the numbers of the variable's last step.
  * @param view the present weights and gradient with the state that the last step left, and that step's `t` and `n`;
  *   `fromWeights` says that the weights were assigned since, or that there was no step, which gives 0.
- * @returns {@link SUMS} scalars; 0 for what is not wanted or not defined.
+ * @returns scalars; 0 for what is not wanted or not defined.
  */
 export function hyperGradientSums(
   ops: Ops,
@@ -66,18 +63,14 @@ export function hyperGradientSums(
 ): Tensor[] {
   const { mul, scalar, square, sum } = ops;
   const { g } = view;
-  const squares = (want & SUM_OF_SQUARES) === 0 ? scalar(0) : sum(square(g));
   const wanted = (name: HyperParameter) => (want & (2 << placeOf(name))) !== 0;
   const derivatives = view.fromWeights ? {} : derivativesOf(ops, method, values, view);
-  return [
-    squares,
-    ...ORDER.flatMap((names) => {
-      const name = names.find((candidate) => derivatives[candidate] !== undefined && wanted(candidate));
-      if (name === undefined) return [scalar(0), scalar(0)];
-      const x = (derivatives[name] as () => Tensor)();
-      return [sum(mul(g, x)), sum(square(x))];
-    }),
-  ];
+  return ORDER.flatMap((names) => {
+    const name = names.find((candidate) => derivatives[candidate] !== undefined && wanted(candidate));
+    if (name === undefined) return [scalar(0), scalar(0)];
+    const x = (derivatives[name] as () => Tensor)();
+    return [sum(mul(g, x)), sum(square(x))];
+  });
 }
 
 type Derivatives = { [name in HyperParameter]?: () => Tensor };

@@ -39,6 +39,8 @@ export interface LastNumbers {
   readonly numbers: Numbers;
   /** Derivatives of those that are learned by the learned number: groups, depth and schedules have factors on it. */
   readonly factors: Numbers;
+  /** Of the weights that it left, where saved. */
+  readonly print?: number;
 }
 
 interface State {
@@ -106,12 +108,38 @@ export class LearnedNumbers {
     return this.state.variables[variable] ?? null;
   }
 
-  /**
-   * Learns from the sums of a step's variables.
-   *
-   * @returns how to undo it, should the step fail.
-   */
-  learn(variables: readonly VariableSums[]): () => void {
+  /** Lets every number start anew where it started. */
+  forget(): void {
+    for (const [name, { start, relative }] of Object.entries(this.state.numbers)) {
+      this.start(name as HyperParameter, start, relative);
+    }
+    this.state = { ...this.state, variables: {} };
+  }
+
+  /** How to go back to the present state. */
+  snapshot(): () => void {
+    const before = this.state;
+    return () => {
+      this.state = before;
+    };
+  }
+
+  /** A variable that was saved under another name. */
+  rename(from: string, to: string): void {
+    const moved = <T>(all: { readonly [variable: string]: T }): { [variable: string]: T } => {
+      const entries = Object.entries(all).filter(([name]) => name !== to);
+      return Object.fromEntries(entries.map(([name, value]) => [name === from ? to : name, value]));
+    };
+    const numbers = Object.entries(this.state.numbers).map(([name, state]) => {
+      const tower = { ...state.tower, memories: moved(state.tower.memories) };
+      const { values, hyperGradients } = state;
+      return [name, { ...state, values: moved(values), hyperGradients: moved(hyperGradients), tower }];
+    });
+    this.state = { numbers: Object.fromEntries(numbers), variables: moved(this.state.variables) };
+  }
+
+  /** Learns from the sums of a step's variables. */
+  learn(variables: readonly VariableSums[]): void {
     const before = this.state;
     const numbers = { ...before.numbers };
     for (const learning of this.learned) {
@@ -119,9 +147,6 @@ export class LearnedNumbers {
       numbers[learning.name] = learnNumber(learning, state, before, variables);
     }
     this.state = { ...before, numbers };
-    return () => {
-      this.state = before;
-    };
   }
 
   /** Tells what the step that has just been taken did with its variables. */
@@ -144,8 +169,13 @@ export class LearnedNumbers {
     });
   }
 
-  toJson(): string {
-    return JSON.stringify(this.state);
+  /** `prints`: fingerprints of the variables that are as their last step left them. */
+  toJson(prints: ReadonlyMap<string, number>): string {
+    const variables = Object.entries(this.state.variables).map(([name, { print, ...last }]) => {
+      const now = prints.get(name) ?? print;
+      return [name, now === undefined ? last : { ...last, print: now }];
+    });
+    return JSON.stringify({ ...this.state, variables: Object.fromEntries(variables) });
   }
 
   /**

@@ -55,6 +55,12 @@ export type LearnChoice = true | LearnSpec;
  */
 export type LearnOptions = { [name in HyperParameter]?: LearnChoice };
 
+/** The option of optimizers whose numbers can be learned. */
+export interface LearningOptions {
+  /** Which numbers are learned while training, and how; see {@link LearnOptions}. Default: none. */
+  learn?: LearnOptions;
+}
+
 /** One number that is learned. */
 export interface Learning {
   name: HyperParameter;
