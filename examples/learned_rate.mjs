@@ -9,12 +9,14 @@ import { imageFolder } from 'tfjs-ftp/data';
 
 const [steps, seeds] = [Number(process.argv[2] ?? 600), Number(process.argv[3] ?? 3)];
 const BATCH = 32;
-const RATES = [1e-4, 3e-4, 1e-3, 3e-3, 1e-2];
+const RATES = [3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1];
+/** Every fifth image is held out. */
+const FOLD = 5;
 const START = 1e-6;
 /** Steps over which the loss of a point in the picture is the mean. */
 const WINDOW = 10;
 
-/** What the pre-trained net makes of all images of the folder: x [images, 128], with y [images, classes]. */
+/** What the pre-trained net makes of the images of the folder, x [images, 128] with y [images, classes], in two parts. */
 async function load() {
   const images = await imageFolder('demo-output/serial-codes', {
     imageSize: 32,
@@ -24,11 +26,13 @@ async function load() {
   const batches = await images.toArray();
   const pretrained = await tf.loadLayersModel('file://demo/assets/pretrained/model.json');
   const features = tf.model({ inputs: pretrained.inputs, outputs: pretrained.getLayer('features').output });
-  return {
-    x: tf.concat(batches.map(({ xs }) => features.predict(xs))),
-    y: tf.concat(batches.map(({ ys }) => ys)),
-    classes: images.classNames.length,
+  const x = tf.concat(batches.map(({ xs }) => features.predict(xs)));
+  const y = tf.concat(batches.map(({ ys }) => ys));
+  const part = (isOf) => {
+    const rows = Array.from({ length: x.shape[0] }, (_, i) => i).filter((i) => isOf(i % FOLD === 0));
+    return { x: tf.gather(x, rows), y: tf.gather(y, rows) };
   };
+  return { train: part((isHeldOut) => !isHeldOut), heldOut: part((isHeldOut) => isHeldOut) };
 }
 
 /** Two layers on top of the features; logits come out. */
@@ -65,8 +69,8 @@ function* batches(count, seed) {
 }
 
 /** Trains new layers; the loss and the learning rate of every step. */
-async function train({ x, y, classes }, seed, optimizer) {
-  const model = build(x.shape[1], classes, seed);
+async function train({ train: { x, y }, heldOut }, seed, optimizer) {
+  const model = build(x.shape[1], y.shape[1], seed);
   const order = batches(x.shape[0], seed);
   const losses = [];
   const rates = [];
@@ -82,21 +86,24 @@ async function train({ x, y, classes }, seed, optimizer) {
     tf.dispose([index, bx, by, loss]);
   }
   const last = rates.at(-1);
+  const [loss, accuracy] = tf.tidy(() => {
+    const logits = model.predict(heldOut.x);
+    const right = tf.equal(tf.argMax(logits, 1), tf.argMax(heldOut.y, 1));
+    return [tf.losses.softmaxCrossEntropy(heldOut.y, logits).dataSync()[0], tf.mean(right).dataSync()[0]];
+  });
   optimizer.dispose();
   model.dispose();
-  return { losses, rates, last };
+  return { losses, rates, last, loss, accuracy };
 }
 
 const mean = (values) => values.reduce((sum, value) => sum + value, 0) / values.length;
-/** Mean loss of the last steps. */
-const final = ({ losses }) => mean(losses.slice(-WINDOW * 3));
 
 const data = await load();
 const tuning = [];
 for (const rate of RATES) {
-  const loss = final(await train(data, 100, adamw(rate)));
+  const { loss } = await train(data, 100, adamw(rate));
   tuning.push({ rate, loss });
-  console.log(`fixed ${rate}: ${loss.toFixed(4)}`);
+  console.log(`fixed ${rate}: held-out loss ${loss.toFixed(3)}`);
 }
 const best = tuning.filter(({ loss }) => Number.isFinite(loss)).sort((a, b) => a.loss - b.loss)[0].rate;
 const high = 10 * best;
@@ -112,7 +119,7 @@ const ARMS = [
   [`learned from ${much}, rate 0.1`, () => adamw(high, { learn: fast })],
   [`fixed ${tuned} (tuned)`, () => adamw(best)],
   [`cosine from ${tuned}`, () => adamw(cosine)],
-  [`cosine from ${tuned}, learned factor`, () => adamw(cosine, { learn: { learningRate: true } })],
+  [`cosine from ${tuned}, learned`, () => adamw(cosine, { learn: { learningRate: true } })],
 ];
 
 const points = [];
@@ -120,10 +127,13 @@ const rows = [];
 for (const [arm, make] of ARMS) {
   const runs = [];
   for (let seed = 1; seed <= seeds; ++seed) runs.push(await train(data, seed, make()));
+  const each = (text) => runs.map(text).join(', ');
   rows.push([
     arm,
-    ...runs.map((run) => final(run).toFixed(4)),
-    runs.map(({ last }) => last.toExponential(1)).join(', '),
+    each(({ losses }) => mean(losses.slice(-WINDOW)).toFixed(4)),
+    each(({ loss }) => loss.toFixed(3)),
+    each(({ accuracy }) => (100 * accuracy).toFixed(1)),
+    each(({ last }) => last.toExponential(1)),
   ]);
   console.log(`| ${rows.at(-1).join(' | ')} |`);
   for (let step = 0; step < steps; step += WINDOW) {
