@@ -11,6 +11,8 @@ export { FtpError, type FtpErrorCode } from './errors.js';
 export * as fixedRadius from './fixed_radius.js';
 export * as ftp from './ftp.js';
 export * as l2sp from './l2_sp.js';
+export type { LearnedNumber } from './learn/learned_numbers.js';
+export type { LearnChoice, LearningOptions, LearnMethod, LearnOptions, LearnSpec } from './learn/options.js';
 export type { AdamWUpdateOptions } from './methods/adamw.js';
 export type { DepthOptions, StrengthByDepth } from './methods/depth.js';
 export type { DigrapOptions } from './methods/digrap.js';

@@ -5,6 +5,7 @@
  */
 
 import * as ops from '@tensorflow/tfjs-core';
+import { hyperGradientSums } from '../learn/hyper_gradients.js';
 import type { Slots, VariableView } from '../methods/method.js';
 import { rowsOf } from '../variables/rows.js';
 import {
@@ -16,6 +17,7 @@ import {
   slotsOf,
   type VariableState,
   type VariableUpdate,
+  WANT_SQUARES,
 } from './types.js';
 
 const { all, clone, isFinite: isFiniteOp, keep, mul, stack, tidy, zeros } = ops;
@@ -99,8 +101,21 @@ export class ReferenceImplementation implements Implementation {
     return results.map((result) => result.weights);
   }
 
-  gather({ checkFinite }: StepSettings, updates: VariableUpdate[]): Float64Array {
-    return sumsOfSquares(updates, checkFinite);
+  gather({ values, checkFinite }: StepSettings, updates: VariableUpdate[], want: number): Float64Array {
+    const result = sumsOfSquares(updates, checkFinite);
+    if (want === WANT_SQUARES || updates.length === 0) return result;
+    const sums = tidy(() =>
+      stack(
+        updates.flatMap((update) => {
+          const view = { ...viewOf(update), g: update.gradient };
+          const { method } = update.spec;
+          return tidy(() => hyperGradientSums(ops, method, update.values ?? values, view, want));
+        }),
+      ).dataSync(),
+    );
+    const each = sums.length / updates.length;
+    for (const i of updates.keys()) result.set(sums.subarray(each * i, each * (i + 1)), GATHERED * i + 1);
+    return result;
   }
 
   /** The gradients that the rule lets the base update see, the caller's where they are not those of `updates`. */
@@ -148,7 +163,12 @@ function stepAll(settings: StepSettings, updates: VariableUpdate[]) {
     const { spec, emaMomentum = 0 } = updates[i] as VariableUpdate;
     return {
       weights,
-      slots: spec.ema ? { ...slots, ema: nextEma(view.slots.ema, weights, emaMomentum) } : slots,
+      slots: {
+        ...slots,
+        ...(spec.ema ? { ema: nextEma(view.slots.ema, weights, emaMomentum) } : {}),
+        // A copy: the gradient may be the caller's.
+        ...(spec.keepGradient ? { gradient: mul(view.g, 1) } : {}),
+      },
     };
   });
 }

@@ -82,7 +82,7 @@ export const digrap: Rule<Required<DigrapOptions>> = {
       };
       h = mul(reshape(slots.norms, []), sum(mul(g, slots.deviation))) as Scalar;
       const last = unstack(slots.constraint) as [Scalar, Scalar, Scalar];
-      const moved = stepScalar(ops, adam, t, h, last);
+      const moved = stepScalar<Scalar>(ops, adam, t, h, last);
       [omega, m, v] = [clipByValue(moved.x, 0, 1) as Scalar, moved.m, moved.v];
     }
     const factor = where(less(dot, ACTS_BELOW), neg(mul(omega as Tensor, k)), 0);
@@ -93,6 +93,16 @@ export const digrap: Rule<Required<DigrapOptions>> = {
         norms: reshape(mul(k, values.learningRate), [1]),
         constraint: stack([omega, m, v, h] as Scalar[]),
       },
+    };
+  },
+
+  last({ add, minimum, mul, reshape, unstack }, { learningRate }, { anchor, constraint, deviation, norms }) {
+    const [omega] = unstack(constraint) as [Scalar];
+    // -k where it acts. A learning rate of 0 leaves no k.
+    const k = mul(minimum(reshape(norms, []), 0), learningRate === 0 ? 0 : -1 / learningRate);
+    return {
+      gradient: { constant: () => mul(deviation, mul(omega, k)), slope: 0 },
+      before: () => add(deviation, anchor),
     };
   },
 };

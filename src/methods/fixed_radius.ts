@@ -2,6 +2,7 @@ import type { Tensor } from '@tensorflow/tfjs-core';
 import { choiceOption, type OptionSpec } from '../options.js';
 import { checkNumber, describe } from '../validate.js';
 import { ballReport } from './ball.js';
+import { throughRows, throughWhole } from './cut.js';
 import { type DepthOptions, depthFactor, type StrengthByDepth, strengthByDepthOption } from './depth.js';
 import type { Ops, Rows, Rule, Slots } from './method.js';
 
@@ -145,6 +146,17 @@ export const fixedRadius: Rule<RadiusSettings> = {
     const norms = ballNorms(ops, rows, norm, deviation);
     const weights = add(anchor, heldInBall(ops, rows, norm, radius, deviation, norms));
     return { weights, slots: { deviation, norms, constraint: stack([radius, 0, 0, 0]) } };
+  },
+
+  last(ops, { norm }, { anchor, constraint, deviation, norms }, rows) {
+    const [radius] = ops.unstack(constraint) as [Tensor];
+    return {
+      unprojected: () => ops.add(anchor, deviation),
+      through: (x) =>
+        norm === 'frobenius'
+          ? throughWhole(ops, radius, ops.reshape(norms, []), deviation, x)
+          : throughRows(ops, rows, radius, norms, deviation, x),
+    };
   },
 
   left: (ops, { norm }, slots, rows) => ops.add(slots.anchor, heldDeviation(ops, rows, norm, slots)),

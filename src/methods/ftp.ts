@@ -1,6 +1,7 @@
 import type { Scalar, Tensor } from '@tensorflow/tfjs-core';
 import { choiceOption, numberOption, UNIT } from '../options.js';
 import { ballReport } from './ball.js';
+import { throughRows } from './cut.js';
 import type { Ops, Rows, Rule, Slots } from './method.js';
 import { stepScalar } from './scalar_adam.js';
 
@@ -79,7 +80,7 @@ function nextConstraint(
   const { greater, maximum, minimum, mul, stack, unstack, where } = ops;
   const adam = { learningRate: constraintLearningRate, beta1: constraintBeta1, beta2: constraintBeta2 };
   const annealed = where(greater(h, 0), mul(h, k), h) as Scalar;
-  const moved = stepScalar(ops, adam, t, annealed, unstack(previous) as [Scalar, Scalar, Scalar]);
+  const moved = stepScalar<Scalar>(ops, adam, t, annealed, unstack(previous) as [Scalar, Scalar, Scalar]);
   const gamma = minimum(maximum(moved.x, EPSILON), maxNorm);
   return stack([gamma, moved.m, moved.v, h]);
 }
@@ -149,6 +150,14 @@ export const ftp: Rule<Required<ConstraintOptions>> = {
     const [gamma] = unstack(constraint) as [Scalar];
     const weights = add(anchor, projected(ops, rows, gamma, norms, deviation));
     return { weights, slots: { deviation, norms, constraint } };
+  },
+
+  last(ops, _values, { anchor, constraint, deviation, norms }, rows) {
+    const [gamma] = ops.unstack(constraint) as [Scalar];
+    return {
+      unprojected: () => ops.add(anchor, deviation),
+      through: (x) => throughRows(ops, rows, gamma, norms, deviation, x),
+    };
   },
 
   left: (ops, _options, slots, rows) => ops.add(slots.anchor, heldDeviation(ops, slots, rows)),

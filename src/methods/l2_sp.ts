@@ -47,4 +47,11 @@ export const l2sp: Rule<L2SpSettings> = {
     if (coupled) return { weights: base(add(g, mul(d, strength)), w).weights(), slots: {} };
     return { weights: sub(sub(w, mul(d, learningRate * strength)), base(g, w).u()), slots: {} };
   },
+
+  learns: ({ coupled }) => (coupled ? [] : ['strength']),
+  last({ mul, sub }, { learningRate, strength, coupled }, { anchor }) {
+    const pull = { constant: () => mul(anchor, -strength), slope: strength };
+    if (coupled) return { gradient: pull };
+    return { pull, byStrength: (w) => mul(sub(w(), anchor), -learningRate) };
+  },
 };

@@ -23,10 +23,14 @@ export const SLOT_NAMES = [
   'momentum',
   'norms',
   'constraint',
+  // not a method's: the average of the weights, and the gradient that the last step saw
   'ema',
   'gradient',
 ] as const;
 export type SlotName = (typeof SLOT_NAMES)[number];
+
+/** Numbers of a method that can be learned by their hyper-gradients. */
+export type HyperParameter = 'learningRate' | 'weightDecay' | 'beta1' | 'momentum' | 'beta2' | 'strength';
 
 /** A part of a variable's state. */
 export interface SlotSpec<O = object> {
@@ -137,6 +141,39 @@ interface Piece<O> {
   readonly numbers: readonly string[];
 }
 
+/** A tensor that depends on the weights before a step: `constant` + `slope` W. */
+export interface Linear {
+  constant(): Tensor;
+  slope: number;
+}
+
+/**
+ * What the state tells of the update that led to the present weights. The base subtracted learningRate (direction + decay W)
+ * from the weights W before it.
+ */
+export interface LastUpdate {
+  direction: Tensor;
+  decay: number;
+  /** Derivative of what the base subtracted by its other numbers, as far as they can be learned; `w` gives W. */
+  by: { readonly [number: string]: (w: () => Tensor) => Tensor };
+}
+
+/** What a rule did with the update that led to the present weights. What is not there did not happen. */
+export interface LastRule {
+  /** Added to the gradient that the base saw. */
+  gradient?: Linear;
+  /** Subtracted besides U, times the learning rate. */
+  pull?: Linear;
+  /** W - U, where the new weights are not that. */
+  unprojected?(): Tensor;
+  /** W, where the state holds it. */
+  before?(): Tensor;
+  /** The change of the new weights that the change `x` of W - U makes, other numbers held. */
+  through?(x: Tensor): Tensor;
+  /** Derivative of the new weights by the rule's strength, where it can be learned. */
+  byStrength?(w: () => Tensor): Tensor;
+}
+
 /** What a plain optimizer does with the weights: either what it subtracts, `u`, or the weights that it `proposes`. */
 export type BaseResult = { u: Tensor; slots: NextSlots } | { proposes: Tensor };
 
@@ -150,6 +187,10 @@ export interface BaseUpdate<O = object> extends Piece<O> {
     w: Tensor,
     view: VariableView,
   ): BaseResult;
+  /** Names of the numbers that can be learned with these options; default: none. */
+  learns?(options: O): readonly HyperParameter[];
+  /** By the slots that its last update left; `g` is the gradient that it saw, `n` which update it was. */
+  last?(ops: Ops, values: O & { learningRate: number }, slots: Slots, g: Linear, n: number): LastUpdate;
 }
 
 /** A base update that has been computed, as a rule sees it. */
@@ -200,6 +241,10 @@ export interface Rule<O = object> extends Piece<O> {
    * matters.
    */
   left?(ops: Ops, options: O, slots: Slots, rows: Rows): Tensor;
+  /** As {@link BaseUpdate.learns}. */
+  learns?(options: O): readonly HyperParameter[];
+  /** By the slots that its last step left. */
+  last?(ops: Ops, values: O & { learningRate: number }, slots: Slots, rows: Rows): LastRule;
 }
 
 /** A base update and a rule, before their options are known. */
@@ -287,6 +332,12 @@ export class BoundMethod {
       ...('weightDecay' in values ? { weightDecay: (values.weightDecay as number) * weightDecay } : {}),
       ...(scaled === undefined ? {} : { [scaled]: (values[scaled] as number) * rule }),
     };
+  }
+
+  /** Names of the numbers that can be learned. */
+  get learns(): readonly HyperParameter[] {
+    const { base, rule, options } = this;
+    return [...(base.learns?.(options) ?? []), ...(rule.learns?.(options) ?? [])];
   }
 
   /** The gradient that the rule lets the base update see. */

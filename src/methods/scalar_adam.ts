@@ -1,23 +1,3 @@
-/** The operations of one Adam step: those of tfjs, or {@link NUMBERS}. */
-interface Arithmetic<T> {
-  add(a: T, b: T | number): T;
-  sub(a: T, b: T | number): T;
-  mul(a: T, b: T | number): T;
-  div(a: T, b: T | number): T;
-  sqrt(a: T): T;
-  square(a: T): T;
-}
-
-/** On numbers of JavaScript, in float64. */
-export const NUMBERS: Arithmetic<number> = {
-  add: (a, b) => a + b,
-  sub: (a, b) => a - b,
-  mul: (a, b) => a * b,
-  div: (a, b) => a / b,
-  sqrt: Math.sqrt,
-  square: (a) => a * a,
-};
-
 /** Adam on one number. */
 export interface ScalarAdam {
   learningRate: number;
@@ -25,12 +5,22 @@ export interface ScalarAdam {
   beta2: number;
 }
 
+/** The operations that it takes: tfjs's on scalars, or those of numbers. */
+export interface ScalarOps<T> {
+  add(a: T, b: T | number): T;
+  div(a: T, b: T | number): T;
+  mul(a: T, b: T | number): T;
+  sqrt(a: T): T;
+  square(a: T): T;
+  sub(a: T, b: T | number): T;
+}
+
 /** Outside the square root; not an option, as in the authors' code of FTP. */
-const EPSILON = 1e-8;
+export const EPSILON = 1e-8;
 
 /** `x` after step `t` (from 1) with the gradient `h`, and the raw moments `m` and `v` after it. */
 export function stepScalar<T>(
-  { add, div, mul, sqrt, square, sub }: Arithmetic<NoInfer<T>>,
+  { add, div, mul, sqrt, square, sub }: ScalarOps<T>,
   { learningRate, beta1, beta2 }: ScalarAdam,
   t: number,
   h: T,

@@ -1,3 +1,4 @@
+import type { Tensor } from '@tensorflow/tfjs-core';
 import { flagOption, numberOption, UNIT } from '../options.js';
 import type { BaseUpdate } from './method.js';
 
@@ -47,5 +48,42 @@ export const sgd: BaseUpdate<Required<SgdUpdateOptions>> = {
     const buffer = n === 1 ? mul(d, 1) : add(mul(slots.momentum, momentum), mul(d, 1 - dampening));
     const direction = nesterov ? add(d, mul(buffer, momentum)) : buffer;
     return { u: mul(direction, learningRate), slots: { momentum: buffer } };
+  },
+
+  learns: ({ momentum }) => ['learningRate', 'weightDecay', ...(momentum > 0 ? ['momentum' as const] : [])],
+
+  /**
+   * With buf' before the update, which is (buf - (1 - dampening) d) / momentum, and 0 before the first:
+   *
+   *     dU/dweightDecay = learningRate W, times 1 - dampening after the first update, or times 1 + momentum with Nesterov
+   *     dU/dmomentum    = learningRate buf', or learningRate (buf + momentum buf') with Nesterov
+   */
+  last({ add, mul, sub, zerosLike }, values, slots, g, n) {
+    const { learningRate, momentum, dampening, nesterov, weightDecay } = values;
+    const share = n === 1 ? 1 : 1 - dampening;
+    const decay = weightDecay + g.slope;
+    if (momentum === 0) {
+      return { direction: g.constant(), decay, by: { weightDecay: (w) => mul(w(), learningRate) } };
+    }
+    const buffer = slots.momentum;
+    /** momentum buf' */
+    const kept = (w: () => Tensor) => {
+      if (n === 1) return zerosLike(buffer);
+      const d = decay === 0 ? g.constant() : add(g.constant(), mul(w(), decay));
+      return sub(buffer, mul(d, share));
+    };
+    const ofMomentum = (w: () => Tensor) => mul(kept(w), learningRate / momentum);
+    if (!nesterov) {
+      const by = { weightDecay: (w: () => Tensor) => mul(w(), learningRate * share), momentum: ofMomentum };
+      return { direction: buffer, decay: 0, by };
+    }
+    return {
+      direction: add(g.constant(), mul(buffer, momentum)),
+      decay,
+      by: {
+        weightDecay: (w) => mul(w(), learningRate * (1 + momentum)),
+        momentum: (w) => mul(add(buffer, kept(w)), learningRate),
+      },
+    };
   },
 };

@@ -93,5 +93,21 @@ export const spd: Rule<SpdSettings> = {
     return { weights: add(anchor, shortened(ops, rows, perRow, { ...slots, ...next })), slots: next };
   },
 
+  learns: () => ['strength'],
+
+  /** The share that is taken back does not depend on the strength; for the base's numbers it is held. */
+  last(ops, { rows: perRow }, slots, rows) {
+    const { add, greater, mul, neg, reshape, unstack, where } = ops;
+    return {
+      unprojected: () => add(slots.anchor, slots.deviation),
+      through: (x) => shortened(ops, rows, perRow, { ...slots, deviation: x }),
+      byStrength() {
+        const [strength] = unstack(slots.constraint) as [Tensor];
+        const acted = where(greater(strength, 0), neg(slots.norms), 0);
+        return perRow ? rows.scale(slots.deviation, acted) : mul(slots.deviation, reshape(acted, []));
+      },
+    };
+  },
+
   left: (ops, { rows: perRow }, slots, rows) => ops.add(slots.anchor, shortened(ops, rows, perRow, slots)),
 };

@@ -20,6 +20,7 @@ import {
 } from '../backends/types.js';
 import { FtpError } from '../errors.js';
 import { attempt, describeConfig, INSPECT, type Inspect, summarize } from '../inspect.js';
+import type { LearnedNumber } from '../learn/learned_numbers.js';
 import type { BoundMethod, Method, StepValues } from '../methods/method.js';
 import { type LearningRate, type OptionTable, savedOptions } from '../options.js';
 import { AnchorStore } from '../variables/anchors.js';
@@ -30,6 +31,7 @@ import {
   checkNamedTensors,
   holdSaved,
   type NamedTensor,
+  type OptionalSlot,
   parseIterations,
   parseSaved,
 } from '../variables/saved_state.js';
@@ -47,6 +49,7 @@ import { Accumulator } from './accumulate.js';
 import { clipUpdates, needsNorms } from './clip.js';
 import { EmaSwap, emaMomentumOf } from './ema.js';
 import { collectEntries, type GradientEntry } from './gradient_entries.js';
+import { OptimizerLearning } from './learning.js';
 import { OPTIMIZER_OPTIONS, type OptimizerOptions, type OptimizerSettings, openOptions } from './options.js';
 import { VariableStates } from './states.js';
 
@@ -75,6 +78,7 @@ export abstract class FtpOptimizer extends Optimizer {
   private readonly accumulator: Accumulator | null;
   private readonly swap = new EmaSwap();
   private gradientNorm: number | null = null;
+  protected readonly learning: OptimizerLearning | null;
   protected disposed = false;
 
   /** @internal */
@@ -85,11 +89,13 @@ export abstract class FtpOptimizer extends Optimizer {
     this.method = method.with(given);
     const bind = (numbers: object) => method.with({ ...given, ...numbers });
     this.variables = new VariableOptions(given, { method: this.method, bind }, restored);
+    this.learning = OptimizerLearning.of(this.method, settings.learn);
     this.accumulator = settings.accumulate > 1 ? new Accumulator(settings.accumulate) : null;
-    this.states = new VariableStates(this.method, settings.implementation, new AnchorStore(given.anchors));
+    const anchors = new AnchorStore(given.anchors);
+    this.states = new VariableStates(this.method, settings.implementation, anchors, settings.learn !== null);
   }
 
-  /** The learning rate that the method uses on the next step; throws where it is out of range. */
+  /** The learning rate that was given for the next step, before it is learned; throws where it is out of range. */
   protected stepRate(): number {
     return this.learningRate;
   }
@@ -188,18 +194,22 @@ export abstract class FtpOptimizer extends Optimizer {
     const step = this.prepare(entries, values);
     let outputs: Array<Tensor | null>;
     let norm: number | null;
+    let learnt: ReturnType<OptimizerLearning['begin']> | null = null;
     try {
       this.assertUsable(); // so may `exclude`, `groups` and `outputAxis`
-      const sums = needsNorms(this.settings) ? this.gather(step, all) : null;
+      learnt = this.learning?.begin(step, all, scale) ?? null;
+      const sums = learnt?.sums ?? (needsNorms(this.settings) ? this.gather(step, all) : null);
       norm = clipUpdates(this.settings, step.updates, sums, scale);
       outputs = this.compute(step, sums === null ? all : { ...all, checkFinite: false });
     } catch (error) {
+      learnt?.undo();
       for (const { record } of step.started) step.implementation.disposeState(record.state);
       if (!(error instanceof NonFiniteGradient)) throw error;
       this.leaveOut(step.records[error.index]?.name);
       return false;
     }
     this.commit(step, outputs);
+    this.learning?.stepped(step, values.learningRate);
     this.gradientNorm = norm;
     return true;
   }
@@ -272,6 +282,7 @@ export abstract class FtpOptimizer extends Optimizer {
         started: states.records.size > 0,
         checkFinite: this.checksFinite,
         ema: ema !== null,
+        keepGradient: this.learning?.keepsGradient ?? false,
       },
       entries.filter(({ record }) => record === undefined).map(({ variable }) => variable),
     );
@@ -326,6 +337,14 @@ export abstract class FtpOptimizer extends Optimizer {
   async constraints(): Promise<ConstraintReport[]> {
     this.assertUsable();
     return this.states.reports(this.settings.ema);
+  }
+
+  /**
+   * The numbers that are learned (option `learn`): what the last step used, and the hyper-gradient that it saw. Empty without
+   * the option; with `scope: 'variable'`, one entry per variable seen so far.
+   */
+  learned(): LearnedNumber[] {
+    return this.learning?.report ?? [];
   }
 
   /** The norm of all gradients of the last step together; see {@link ClipOptions}. */
@@ -403,8 +422,10 @@ export abstract class FtpOptimizer extends Optimizer {
   override async getWeights(): Promise<NamedTensor[]> {
     this.assertUsable();
     this.assertTrained('getWeights()');
+    const learned = (await this.learning?.toWeights(this.states.records.values())) ?? [];
     const weights = [
       nameIterations(this.iterations),
+      ...learned,
       ...(this.accumulator?.toWeights() ?? []),
       ...this.states.toWeights(this.iterations),
     ];
@@ -435,13 +456,17 @@ export abstract class FtpOptimizer extends Optimizer {
     this.assertTrained('setWeights()');
     checkNamedTensors(weights);
     const iterations = await parseIterations(weights);
-    const calls = await (this.accumulator ?? new Accumulator(1)).parse(weights.slice(1));
-    const parsed = await parseSaved(calls.rest, this.method, this.settings.ema !== null);
+    const learned = await OptimizerLearning.parse(weights.slice(1), this.learning);
+    const calls = await (this.accumulator ?? new Accumulator(1)).parse(learned.rest);
+    const optional: OptionalSlot[] = this.settings.ema === null ? [] : ['ema'];
+    if (this.learning?.keepsGradient) optional.push('gradient');
+    const parsed = await parseSaved(calls.rest, this.method, optional);
     return () => {
       this.assertUsable();
       this.assertTrained('setWeights()');
       this.states.replace(holdSaved(parsed));
       if (this.accumulator !== null) calls.commit();
+      learned.commit();
       this.iterations_ = iterations;
     };
   }

@@ -3,6 +3,7 @@
 import type { NamedTensorMap } from '@tensorflow/tfjs-core';
 import type { ImplementationChoice } from '../backends/types.js';
 import { FtpError } from '../errors.js';
+import { type LearnOptions, learnOption } from '../learn/options.js';
 import type { AdamWUpdateOptions } from '../methods/adamw.js';
 import type { ConstraintOptions } from '../methods/ftp.js';
 import type { Method } from '../methods/method.js';
@@ -129,6 +130,7 @@ export type FtpWrapOptions = FtpOptions;
 export interface OptimizerSettings extends RunSettings, ClipSettings {
   accumulate: number;
   ema: EmaSettings | null;
+  learn: LearnOptions | null;
   implementation: ImplementationChoice;
 }
 
@@ -140,6 +142,7 @@ export const OPTIMIZER_OPTIONS: OptionTable<OptimizerSettings> = {
   ...CLIP_OPTIONS,
   accumulate: { default: 1, check: (name, value) => checkInteger(name, value, 1, MOST_CALLS) },
   ema: emaOption,
+  learn: learnOption,
   implementation: choiceOption('auto', ['auto', 'native', 'reference']),
 };
 
@@ -192,7 +195,8 @@ export function openOptions(options: OptimizerOptions, { optionNames, base, rule
     // The learning rate and the decay of another optimizer are its own.
     ...(base === proposal ? [] : PER_VARIABLE_OPTIONS),
   ];
-  const known = [...optionNames, ...Object.keys(OPTIMIZER_OPTIONS), ...objects];
+  const settingNames = Object.keys(OPTIMIZER_OPTIONS).filter((name) => base !== proposal || name !== 'learn');
+  const known = [...optionNames, ...settingNames, ...objects];
   checkOptionKeys('options', options, known);
   const restored = restoredConfig(options);
   const given: GivenOptions =

@@ -27,11 +27,16 @@ export abstract class ScheduledOptimizer extends FtpOptimizer {
     const saved = restoredConfig(options)?.schedule;
     this.rate = saved !== null && typeof saved === 'object' ? restoreSchedule(saved) : learningRate;
     this.scheduleLost = saved === true;
+    this.learning?.setRate(this.rate);
   }
 
   /**
    * The learning rate of the next step (0-based `iterations`). Settable between steps, to a finite number
    * >= 0 or to a function of the step.
+   *
+   * Where it is learned (option `learn`): what the last step used, or where it starts; with a schedule, the schedule's value
+   * times the learned factor. Setting a number lets the learning start anew from it; a function after a function keeps the
+   * factor. With `scope: 'variable'`, the value that all variables started at: `learned()` tells each.
    *
    * A schedule of `schedules` is saved with the optimizer. Any other function is not: set it again after loading. A
    * step with the saved value instead warns once.
@@ -40,15 +45,22 @@ export abstract class ScheduledOptimizer extends FtpOptimizer {
    *   set after `dispose()`.
    */
   get learningRate(): number {
-    const { rate } = this;
-    return checkLearningRate(typeof rate === 'function' ? rate(this.iterations) : rate);
+    const rate = this.stepRate();
+    return this.learning?.rate(rate) ?? rate;
   }
 
   set learningRate(value: LearningRate) {
     this.assertUsable();
     checkLearningRateOrSchedule(value);
+    this.learning?.setRate(value);
     this.rate = value;
     this.scheduleLost = false;
+  }
+
+  /** What was given, before anything is learned. */
+  protected override stepRate(): number {
+    const { rate } = this;
+    return checkLearningRate(typeof rate === 'function' ? rate(this.iterations) : rate);
   }
 
   /**
@@ -59,7 +71,7 @@ export abstract class ScheduledOptimizer extends FtpOptimizer {
     const { rate } = this;
     const described = isSchedule(rate) ? (rate.config as unknown as serialization.ConfigDict) : null;
     const schedule = described ?? (this.scheduleLost || typeof rate === 'function');
-    return { learningRate: this.learningRate, schedule, ...this.sharedConfig() };
+    return { learningRate: this.stepRate(), schedule, ...this.sharedConfig() };
   }
 
   /** @internal What it does for a user is the base class's to say. */

@@ -33,11 +33,13 @@ export class VariableStates {
     private readonly choice: ImplementationChoice,
     /** Given anchors of variables that no step has brought yet. */
     readonly anchors: AnchorStore,
+    /** Whether numbers are learned. */
+    private readonly learns: boolean,
   ) {}
 
   /** What computes the steps, or would compute the first one now. */
   current(): Selection {
-    return this.selection ?? selectImplementation(this.choice, this.method);
+    return this.selection ?? selectImplementation(this.choice, this.method, this.learns);
   }
 
   /** The implementation for the active backend; state follows a change of backend. */
@@ -46,7 +48,7 @@ export class VariableStates {
     if (selection !== null && (choice === 'reference' || selection.backend === activeBackend())) {
       return selection;
     }
-    const next = selectImplementation(choice, this.method);
+    const next = selectImplementation(choice, this.method, this.learns);
     if (selection !== null) {
       if (selection.implementation.name === 'reference' && next.implementation.name === 'reference') {
         next.implementation = selection.implementation; // its state is in tensors, which tfjs moves

@@ -2,6 +2,7 @@
 
 import type { serialization } from '@tensorflow/tfjs-core';
 import { FtpError } from '../errors.js';
+import type { LearningOptions } from '../learn/options.js';
 import type { BoundMethod } from '../methods/method.js';
 import { none } from '../methods/none.js';
 import { proposal } from '../methods/proposal.js';
@@ -62,7 +63,7 @@ export interface VariableGroup {
 }
 
 /** Options of optimizers that compute their own base update. */
-export interface PerVariableOptions {
+export interface PerVariableOptions extends LearningOptions {
   /**
    * Factor on the learning rate from a layer to the one before it, > 0 and <= 1, for layers near the input to move less
    * than those near the output. With L layers, layer i from 0 at the input has

@@ -27,7 +27,11 @@ export interface SavedVariable {
   slots: Map<string, Tensor>;
 }
 
+/** Slots of any method, by options of the optimizer. */
+export type OptionalSlot = 'ema' | 'gradient';
+
 const EMA: SlotSpec = { name: 'ema', shape: 'variable' };
+const GRADIENT: SlotSpec = { name: 'gradient', shape: 'variable' };
 const SAVED_SLOTS: readonly string[] = [...SLOT_NAMES, 'steps'];
 
 function mismatch(message: string): FtpError {
@@ -48,11 +52,11 @@ function splitName(name: string): { variable: string; slot: string } {
 }
 
 /** Checks that the slots of one variable belong together and to this optimizer. */
-function checkVariable(saved: SavedVariable, method: BoundMethod, ema: boolean): void {
+function checkVariable(saved: SavedVariable, method: BoundMethod, ofAll: readonly OptionalSlot[]): void {
   const { name, slots, t, n } = saved;
   const names = (list: BoundMethod['slots']): string[] => list.map((slot) => slot.name);
-  const ofAll = ema ? ['ema'] : [];
-  const expected = [...names(method.plain.slots), ...ofAll];
+  // Without the last gradient learning starts anew.
+  const expected = [...names(method.plain.slots), ...ofAll.filter((slot) => slot !== 'gradient')];
   const surplus = [...slots.keys()].find((slot) => ![...names(method.slots), ...ofAll].includes(slot));
   const lacking = n > 0 ? expected.find((slot) => !slots.has(slot)) : undefined;
   if (surplus !== undefined || lacking !== undefined) {
@@ -67,7 +71,7 @@ function checkVariable(saved: SavedVariable, method: BoundMethod, ema: boolean):
     throw mismatch(`saved state of '${name}' lacks ${ofRule.filter((slot) => !slots.has(slot)).join(', ')}`);
   }
   const shape = shapeOf(saved, method);
-  const all = ema ? [...method.slots, EMA] : method.slots;
+  const all = [...method.slots, ...[EMA, GRADIENT].filter(({ name }) => ofAll.some((slot) => slot === name))];
   for (const { name: slot, shape: kind } of all) {
     const tensor = slots.get(slot);
     if (tensor === undefined) continue;
@@ -85,18 +89,20 @@ function checkVariable(saved: SavedVariable, method: BoundMethod, ema: boolean):
 
 /** Shape of the variable, null where no slot tells. */
 function shapeOf({ slots }: SavedVariable, method: BoundMethod): number[] | null {
-  const slot = [...method.slots, EMA].find(({ name, shape }) => shape === 'variable' && slots.has(name));
+  const slot = [...method.slots, EMA, GRADIENT].find(
+    ({ name, shape }) => shape === 'variable' && slots.has(name),
+  );
   return slot === undefined ? null : (slots.get(slot.name) as Tensor).shape;
 }
 
 /**
  * Groups named tensors by variable and checks them. The slots of the result are the caller's own tensors:
- * {@link holdSaved} before keeping them. `ema`: whether the optimizer averages the weights.
+ * {@link holdSaved} before keeping them. `ofAll`: which slots the optimizer has with any method.
  */
 export async function parseSaved(
   weights: NamedTensor[],
   method: BoundMethod,
-  ema: boolean,
+  ofAll: readonly OptionalSlot[],
 ): Promise<SavedVariable[]> {
   const byName = new Map<string, SavedVariable>();
   const steps = new Map<string, Tensor>();
@@ -123,7 +129,7 @@ export async function parseSaved(
     const [t, n] = await tensor.data();
     saved.t = t as number;
     saved.n = n as number;
-    checkVariable(saved, method, ema);
+    checkVariable(saved, method, ofAll);
   }
   return [...byName.values()];
 }

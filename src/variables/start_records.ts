@@ -34,6 +34,8 @@ export interface RecordSources {
   checkFinite: boolean;
   /** Whether the weights are averaged. */
   ema: boolean;
+  /** Whether states keep the gradient of the last step. */
+  keepGradient: boolean;
 }
 
 /** Smallest normal float32: backends may flush smaller numbers to zero. */
@@ -93,12 +95,13 @@ function startRecord(
   variable: Variable,
   saved: SavedVariable | undefined,
 ): VariableRecord {
-  const { implementation, anchors, iterations, ema } = sources;
+  const { implementation, anchors, iterations, ema, keepGradient } = sources;
   const { axes, groups, scales } = sources.variables;
   const { name, shape } = variable;
   const excluded = sources.variables.isExcluded(variable);
   const method = excluded ? sources.method.plain : sources.method;
-  const spec: StateSpec = { name, shape, layout: axes.layoutOf(name, shape), excluded, method, ema };
+  const layout = axes.layoutOf(name, shape);
+  const spec: StateSpec = { name, shape, layout, excluded, method, ema, keepGradient };
   const placeScale = excluded ? 1 : scales.of(name, shape);
   const own = groups.of(variable);
   const anchor = anchors.get(name, shape) ?? variable;
