@@ -10,6 +10,9 @@
  * `anchors` that no variable has).
  *
  * Of `callbacks`: `TFJS_LAYERS_NOT_FOUND` and `TFJS_NODE_NOT_FOUND` (no tfjs-layers or no tfjs-node is loaded).
+ *
+ * Of `tfjs-ftp/checkpoint`: `CHECKPOINT_INVALID` (a folder that is no checkpoint, or one that was changed) and
+ * `CHECKPOINT_FAILED` (one could not be written); `STATE_MISMATCH` for one of another model or optimizer.
  */
 export type FtpErrorCode =
   | 'ADDON_NOT_FOUND'
@@ -30,6 +33,8 @@ export type FtpErrorCode =
   | 'TFJS_LAYERS_NOT_FOUND'
   | 'TFJS_NODE_NOT_FOUND'
   | 'STATE_MISMATCH'
+  | 'CHECKPOINT_INVALID'
+  | 'CHECKPOINT_FAILED'
   | 'OPTIMIZER_DISPOSED'
   | 'UNSUPPORTED_DTYPE'
   | 'IMAGE_FOLDER_INVALID'
