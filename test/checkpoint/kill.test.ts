@@ -1,5 +1,5 @@
 // A process that trains is killed at random moments, again and again, and the next one goes on: the same bits in the end as
-// without. `node scripts/check/kill_checkpoints.mjs` kills more often.
+// without. `npm run check:kills` kills more often.
 import fs from 'node:fs';
 import path from 'node:path';
 import { expect, test } from 'vitest';
