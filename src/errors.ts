@@ -13,6 +13,9 @@
  * their averages in place), `EMA_DISABLED` (the optimizer was made without the option `ema`).
  *
  * Of `callbacks`: `TFJS_LAYERS_NOT_FOUND` and `TFJS_NODE_NOT_FOUND` (no tfjs-layers or no tfjs-node is loaded).
+ *
+ * Of `tfjs-ftp/checkpoint`: `CHECKPOINT_INVALID` (a folder that is no checkpoint, or one that was changed) and
+ * `CHECKPOINT_FAILED` (one could not be written); `STATE_MISMATCH` for one of another model or optimizer.
  */
 export type FtpErrorCode =
   | 'ADDON_NOT_FOUND'
@@ -33,6 +36,8 @@ export type FtpErrorCode =
   | 'TFJS_LAYERS_NOT_FOUND'
   | 'TFJS_NODE_NOT_FOUND'
   | 'STATE_MISMATCH'
+  | 'CHECKPOINT_INVALID'
+  | 'CHECKPOINT_FAILED'
   | 'OPTIMIZER_DISPOSED'
   | 'EMA_SWAPPED_IN'
   | 'EMA_DISABLED'

@@ -1,7 +1,8 @@
-import { clone, type Tensor } from '@tensorflow/tfjs-core';
+import { clone, keep, type Tensor } from '@tensorflow/tfjs-core';
 import { checkBoolean, checkInteger, checkNumber, checkOptionKeys } from '../validate.js';
 import { type FitCallback, makeCallback } from './fit_callback.js';
 import { MONITOR_KEYS, type MonitorOptions, resolveMonitor } from './monitor.js';
+import type { Stateful } from './stateful.js';
 
 /** Options of {@link earlyStopping}; names and meanings are those of Keras. */
 export interface EarlyStoppingOptions extends MonitorOptions {
@@ -17,8 +18,23 @@ export interface EarlyStoppingOptions extends MonitorOptions {
   restoreBestWeights?: boolean;
 }
 
-/** A callback that stops training, with what it found. */
-export interface EarlyStopping extends FitCallback {
+/** What the callback has found, as JSON with tensors. */
+interface StoppingState {
+  best: number | null;
+  bestEpoch: number | null;
+  stoppedEpoch: number | null;
+  lastEpoch: number | null;
+  wait: number;
+  bestWeights: Tensor[];
+  /** Whether training was going on. */
+  training: boolean;
+}
+
+/**
+ * A callback that stops training, with what it found. A checkpoint of `tfjs-ftp/checkpoint` can hold that, the best weights
+ * too.
+ */
+export interface EarlyStopping extends FitCallback, Stateful {
   /** The best value so far, or of the last training; null before the first epoch. */
   readonly best: number | null;
   /** The epoch that had it, counted from 0 as in `fit`; null before the first epoch. */
@@ -66,6 +82,9 @@ export function earlyStopping(options: EarlyStoppingOptions = {}): EarlyStopping
   let lastEpoch: number | null = null;
   let wait = 0;
   let bestWeights: Tensor[] = [];
+  let training = false;
+  /** Whether this is a state that was set, which the next training goes on with. */
+  let restored = false;
   const dispose = () => {
     for (const tensor of bestWeights) tensor.dispose();
     bestWeights = [];
@@ -73,10 +92,14 @@ export function earlyStopping(options: EarlyStoppingOptions = {}): EarlyStopping
 
   const callback = makeCallback((model) => ({
     async onTrainBegin() {
-      dispose();
-      [best, bestEpoch, stoppedEpoch, lastEpoch, wait] = [null, null, null, null, 0];
+      if (!restored) {
+        dispose();
+        [best, bestEpoch, stoppedEpoch, lastEpoch, wait] = [null, null, null, null, 0];
+      }
+      [training, restored] = [true, false];
     },
     async onEpochEnd(epoch, logs) {
+      if (monitor.isCut(logs, model())) return;
       const value = await monitor.read(logs);
       lastEpoch = epoch;
       if (epoch < startFromEpoch) return;
@@ -98,6 +121,7 @@ export function earlyStopping(options: EarlyStoppingOptions = {}): EarlyStopping
       if (bestEpoch !== lastEpoch) {
         for (const [i, tensor] of bestWeights.entries()) model().weights[i]?.val.assign(tensor);
       }
+      training = false;
       dispose();
     },
   }));
@@ -106,5 +130,19 @@ export function earlyStopping(options: EarlyStoppingOptions = {}): EarlyStopping
     bestEpoch: { get: () => bestEpoch, enumerable: true },
     stoppedEpoch: { get: () => stoppedEpoch, enumerable: true },
     dispose: { value: dispose },
+    getState: {
+      value: (): StoppingState => {
+        return { best, bestEpoch, stoppedEpoch, lastEpoch, wait, bestWeights, training };
+      },
+    },
+    setState: {
+      value: (state: StoppingState) => {
+        const copies = state.bestWeights.map((tensor) => keep(clone(tensor)));
+        dispose();
+        ({ best, bestEpoch, stoppedEpoch, lastEpoch, wait, training } = state);
+        bestWeights = copies;
+        restored = training;
+      },
+    },
   }) as EarlyStopping;
 }

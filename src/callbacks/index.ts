@@ -11,5 +11,6 @@ export { type EarlyStopping, type EarlyStoppingOptions, earlyStopping } from './
 export { type FitCallback, type FitLogs, type FitParams, useLayers } from './fit_callback.js';
 export type { MonitorOptions } from './monitor.js';
 export { type ProgressOptions, type ProgressStream, progress } from './progress.js';
-export { type ReduceOnPlateauOptions, reduceOnPlateau } from './reduce_on_plateau.js';
+export { type ReduceOnPlateau, type ReduceOnPlateauOptions, reduceOnPlateau } from './reduce_on_plateau.js';
+export type { Stateful } from './stateful.js';
 export { type SummaryWriter, type TensorBoardOptions, tensorBoard } from './tensor_board.js';

@@ -1,7 +1,7 @@
 /** Which log a callback looks at, and what is better. */
 
 import { checkChoice, checkNumber, describe } from '../validate.js';
-import { type FitLogs, readLog } from './fit_callback.js';
+import { type FitLogs, readLog, type TrainedModel } from './fit_callback.js';
 
 /** Options of callbacks that look at one of the logs. */
 export interface MonitorOptions {
@@ -23,6 +23,11 @@ export interface Monitor {
   /** Worse than any number. */
   worst: number;
   isBetter(value: number, best: number): boolean;
+  /**
+   * Whether the log is not there since `model.stopTraining` has cut an epoch, after which tfjs does not validate. There is
+   * nothing to say of such an epoch.
+   */
+  isCut(logs: FitLogs, model: TrainedModel): boolean;
   /** @throws RangeError if there is no such log, naming those that there are. */
   read(logs: FitLogs): Promise<number>;
 }
@@ -38,6 +43,7 @@ export function resolveMonitor(options: MonitorOptions, defaultDelta: number): M
   return {
     worst: direction === 'max' ? -Infinity : Infinity,
     isBetter: (value, best) => (direction === 'max' ? value > best + minDelta : value < best - minDelta),
+    isCut: (logs, model) => model.stopTraining && monitor.startsWith('val_') && !Object.hasOwn(logs, monitor),
     read: (logs) => readMonitored(logs, monitor),
   };
 }

@@ -1,8 +1,9 @@
 import type { Optimizer } from '@tensorflow/tfjs-core';
-import { learningRateOf, setLearningRate } from '../optimizers/learning_rate.js';
+import { isScheduled, learningRateOf, setLearningRate } from '../optimizers/learning_rate.js';
 import { checkInteger, checkNumber, checkOptionKeys } from '../validate.js';
 import { type FitCallback, makeCallback } from './fit_callback.js';
 import { MONITOR_KEYS, type MonitorOptions, resolveMonitor } from './monitor.js';
+import type { Stateful } from './stateful.js';
 
 /** Options of {@link reduceOnPlateau}; names and meanings are those of Keras, `minLearningRate` is its `min_lr`. */
 export interface ReduceOnPlateauOptions extends MonitorOptions {
@@ -21,18 +22,31 @@ export interface ReduceOnPlateauOptions extends MonitorOptions {
 const KEYS = [...MONITOR_KEYS, 'factor', 'patience', 'cooldown', 'minLearningRate'];
 const MOST_EPOCHS = Number.MAX_SAFE_INTEGER;
 
+/** A callback that reduces the learning rate; a checkpoint of `tfjs-ftp/checkpoint` can hold what it has counted. */
+export interface ReduceOnPlateau extends FitCallback, Stateful {}
+
+/** What the callback has counted, as JSON. */
+interface PlateauState {
+  best: number;
+  wait: number;
+  cooling: number;
+  /** Whether training was going on. */
+  training: boolean;
+}
+
 /**
  * Reduces the learning rate when a log has not got better for `patience` epochs. Works on the optimizers of this package
  * and on those of tfjs, `optimizer.learningRate`.
  *
- * An optimizer saves its reduced rate. What the callback counts is not saved: after loading it starts anew.
+ * An optimizer saves its reduced rate. What the callback counts is saved by a checkpoint of `tfjs-ftp/checkpoint` that
+ * is given the callback as `state`; after loading by other means it starts anew.
  *
  * @returns a callback for `fit` and `fitDataset`. Nothing to dispose.
  * @throws TypeError or RangeError for options of a wrong type or value; FtpError TFJS_LAYERS_NOT_FOUND where no
  *   tfjs-layers is loaded. Of `fit`: RangeError at the end of the first epoch if there is no log `monitor`; TypeError
  *   before the first epoch if the optimizer's learning rate is no number that can be set, or is a function of the step.
  */
-export function reduceOnPlateau(options: ReduceOnPlateauOptions = {}): FitCallback {
+export function reduceOnPlateau(options: ReduceOnPlateauOptions = {}): ReduceOnPlateau {
   checkOptionKeys('options', options, KEYS);
   const monitor = resolveMonitor(options, 1e-4);
   const { factor = 0.1, patience = 10, cooldown = 0, minLearningRate = 0 } = options;
@@ -44,12 +58,20 @@ export function reduceOnPlateau(options: ReduceOnPlateauOptions = {}): FitCallba
   let best = monitor.worst;
   let wait = 0;
   let cooling = 0;
-  return makeCallback((model) => ({
+  let training = false;
+  /** Whether the counts are those of a state that was set, which the next training goes on with. */
+  let restored = false;
+  const callback = makeCallback((model) => ({
     async onTrainBegin() {
-      [best, wait, cooling] = [monitor.worst, 0, 0];
       checkRate(model().optimizer);
+      if (!restored) [best, wait, cooling] = [monitor.worst, 0, 0];
+      [training, restored] = [true, false];
+    },
+    async onTrainEnd() {
+      training = false;
     },
     async onEpochEnd(_, logs) {
+      if (monitor.isCut(logs, model())) return;
       const value = await monitor.read(logs);
       if (cooling > 0) {
         --cooling;
@@ -67,12 +89,18 @@ export function reduceOnPlateau(options: ReduceOnPlateauOptions = {}): FitCallba
       [wait, cooling] = [0, cooldown];
     },
   }));
+  return Object.assign(callback, {
+    getState: (): PlateauState => ({ best, wait, cooling, training }),
+    setState(state: PlateauState) {
+      ({ best, wait, cooling, training } = state);
+      restored = training;
+    },
+  });
 }
 
 function checkRate(optimizer: Optimizer): void {
   readRate(optimizer);
-  const { schedule = false } = (optimizer.getConfig() ?? {}) as { schedule?: unknown };
-  if (schedule !== false) {
+  if (isScheduled(optimizer)) {
     throw new TypeError(
       `reduceOnPlateau needs a learning rate that is a number, but that of the ${optimizer.getClassName()} is a function of the step`,
     );

@@ -34,10 +34,21 @@ function variablesOf(base: Optimizer): Variable[] {
  * Variables in properties of their own that `getWeights` leaves out, named by their property. tfjs's Adam
  * recomputes `accBeta1` on loading as a power, which differs from the product of the steps by rounding.
  */
-export function untoldVariables(base: Optimizer, told: readonly NamedTensor[]): NamedTensor[] {
+function untoldVariables(base: Optimizer, told: readonly NamedTensor[]): NamedTensor[] {
   return Object.entries(base)
     .filter(([, value]) => isVariable(value) && !told.some(({ tensor }) => tensor === value))
     .map(([name, value]) => ({ name, tensor: value as Tensor }));
+}
+
+/** Copies of what {@link loadBase} loads: what the base's getWeights gives, and {@link untoldVariables}. */
+export async function saveBase(base: Optimizer): Promise<NamedTensor[]> {
+  const told = await base.getWeights();
+  const weights = [...told, ...untoldVariables(base, told)].map(({ name, tensor }) => {
+    return { name, tensor: keep(clone(tensor)) };
+  });
+  // tfjs's optimizers give their own variables, but a scalar of ours for the iterations.
+  if (told[0]?.name === 'iter') told[0].tensor.dispose();
+  return weights;
 }
 
 /**

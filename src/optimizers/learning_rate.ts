@@ -20,3 +20,9 @@ export function setLearningRate(optimizer: Optimizer, value: number): void {
   if (typeof settable.setLearningRate === 'function') settable.setLearningRate(value);
   else settable.learningRate = value;
 }
+
+/** Whether the learning rate is a function of the step. */
+export function isScheduled(optimizer: Optimizer): boolean {
+  const { schedule = false } = (optimizer.getConfig() ?? {}) as { schedule?: unknown };
+  return schedule !== false;
+}

@@ -28,7 +28,7 @@ import { checkLearningRate, type LearningRate } from '../options.js';
 import { describe } from '../validate.js';
 import { checkNamedTensors, type NamedTensor } from '../variables/saved_state.js';
 import { ACCUMULATED } from './accumulate.js';
-import { BaseSnapshot, loadBase, untoldVariables } from './base_state.js';
+import { BaseSnapshot, loadBase, saveBase } from './base_state.js';
 import { FtpOptimizer, type PreparedStep } from './ftp_optimizer.js';
 import { learningRateOf, setLearningRate } from './learning_rate.js';
 import { type FtpWrapOptions, type OptimizerOptions, optionsFromConfig } from './options.js';
@@ -197,13 +197,8 @@ export abstract class WrapOptimizer extends FtpOptimizer {
   /** The base optimizer's weights, their names after `base/`, then the projection's state. */
   override async getWeights(): Promise<NamedTensor[]> {
     const own = await super.getWeights();
-    const base = await this.base.getWeights();
-    const named = [...base, ...untoldVariables(this.base, base)].map(({ name, tensor }) => ({
-      name: BASE_PREFIX + name,
-      tensor: clone(tensor),
-    }));
-    // tfjs's optimizers give their own variables, but a scalar of ours for the iterations.
-    if (base[0]?.name === 'iter') base[0].tensor.dispose();
+    const base = await saveBase(this.base);
+    const named = base.map(({ name, tensor }) => ({ name: BASE_PREFIX + name, tensor }));
     return [own[0] as NamedTensor, ...named, ...own.slice(1)];
   }
 

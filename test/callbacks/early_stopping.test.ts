@@ -146,6 +146,27 @@ test.each([
   );
 });
 
+test.each([
+  ['earlyStopping', earlyStopping],
+  ['reduceOnPlateau', callbacks.reduceOnPlateau],
+])('%s: an epoch that was cut, and so not validated, does not count', async (_, make) => {
+  class Cut extends layers.Callback {
+    override async onBatchEnd(): Promise<void> {
+      model.stopTraining = true;
+    }
+  }
+  const xs = tf.ones([4, 2]);
+  const data = {
+    iterator: async () => ({
+      next: async () => ({ done: false, value: { xs: tf.ones([1, 2]), ys: tf.ones([1, 1]) } }),
+    }),
+    size: 4,
+  };
+  const args = { epochs: 3, verbose: 0 as const, validationData: [xs, tf.ones([4, 1])] as never };
+  const history = await model.fitDataset(data as never, { ...args, callbacks: [make(), new Cut()] as never });
+  expect(history.epoch).toEqual([0]);
+});
+
 test('wrong options', () => {
   const make = earlyStopping as (options: unknown) => unknown;
   expect(() => make({ patients: 1 })).toThrow(/^options has no option 'patients'; accepted: monitor, /);

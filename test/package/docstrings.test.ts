@@ -8,7 +8,12 @@ const PRELUDE = `
 import * as tf from '@tensorflow/tfjs-core';
 import '@tensorflow/tfjs-backend-cpu';
 import * as layers from '@tensorflow/tfjs-layers';
-import { digrap, FtpError, fixedRadius, ftp, l2sp, recipes, schedules, spd, trac } from 'tfjs-ftp';
+import fs from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import * as tfdata from '@tensorflow/tfjs-data';
+import { callbacks, digrap, FtpError, fixedRadius, ftp, l2sp, recipes, schedules, spd, trac } from 'tfjs-ftp';
+import { Checkpointer, checkpoint, resumable } from 'tfjs-ftp/checkpoint';
 const model = layers.sequential({ layers: [layers.layers.dense({ units: 2, inputShape: [3] })] });
 `;
 
@@ -30,9 +35,33 @@ const AROUND: { [file: string]: { before: string; after: string } } = {
     `,
     after: `if (!lowered) throw new Error('the example did not catch the error');`,
   },
+  'src/checkpoint/callback.ts': {
+    before: `
+      process.chdir(fs.mkdtempSync(path.join(os.tmpdir(), 'tfjs-ftp-docstring-')));
+      model.compile({ optimizer: ftp.adamw(1e-2, { model }), loss: 'meanSquaredError' });
+      const examples = Array.from({ length: 40 }, (_, i) => ({ xs: [i, 1, 2], ys: [0, i] }));
+      const held = [tf.ones([2, 3]), tf.ones([2, 2])];
+    `,
+    after: `
+      const left = fs.readdirSync('runs/flowers');
+      if (left.length !== 1 || !/-step-20$/.test(left[0])) throw new Error(left.join());
+    `,
+  },
+  'src/checkpoint/checkpointer.ts': {
+    before: `process.chdir(fs.mkdtempSync(path.join(os.tmpdir(), 'tfjs-ftp-docstring-')));`,
+    after: `
+      const left = fs.readdirSync('runs/loop');
+      if (left.join() !== '000003-step-15,000004-step-20') throw new Error(left.join());
+    `,
+  },
+  'src/checkpoint/resumable.ts': {
+    before: 'const tf_ = tf; { const tf = { ...tf_, data: tfdata };',
+    after: '}',
+  },
 };
 
 const native = ['src/native/index.ts', 'src/native/device_buffer.ts'];
+const checkpointFiles = ['callback', 'checkpointer', 'resumable'].map((name) => `src/checkpoint/${name}.ts`);
 const recipeFiles = ['freeze', 'interpolate', 'linear_probe', 'lpft', 'model', 'soup', 'tpgm'].map(
   (name) => `src/recipes/${name}.ts`,
 );
@@ -50,6 +79,7 @@ const files = [
   'src/variables/constraint_report.ts',
   ...methods,
   ...recipeFiles,
+  ...checkpointFiles,
   ...native,
 ];
 const examples = files.flatMap(examplesIn);
@@ -62,7 +92,7 @@ describe('examples in docstrings', () => {
 
   for (const { file, code } of examples) {
     const reason = native.includes(file) ? whyNoAddon() : null;
-    const title = `${file}: ${code.split('\n').find((line) => /(ftp|digrap|spd|fixedRadius|l2sp|trac|schedules)\.|recipes\.|createFusedStep\(|DeviceBuffer\.from|try/.test(line))}`;
+    const title = `${file}: ${code.split('\n').find((line) => /(ftp|digrap|spd|fixedRadius|l2sp|trac|schedules)\.|recipes\.|Checkpointer\(|checkpoint\(|resumable\(|createFusedStep\(|DeviceBuffer\.from|try/.test(line))}`;
     it.skipIf(reason !== null)(reason === null ? title : `${title} (skipped: ${reason})`, () => {
       const { before, after } = AROUND[file] ?? { before: '', after: '' };
       const complete = code.includes('import ') ? code : `${PRELUDE}${before}\n${code}\n${after}`;

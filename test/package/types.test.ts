@@ -11,6 +11,7 @@ const USE = `
 import 'tfjs-ftp/compat';
 import type { Optimizer } from '@tensorflow/tfjs-core';
 import { type FtpAdamWOptions, FtpError, ftp } from 'tfjs-ftp';
+import { Checkpointer, type ResumedPosition } from 'tfjs-ftp/checkpoint';
 import { type ImageFolderDataset, imageFolder } from 'tfjs-ftp/data';
 import { createFusedStep, type FusedStep } from 'tfjs-ftp/native';
 
@@ -18,6 +19,7 @@ const options: FtpAdamWOptions = { k: 1, exclude: ['head/'] };
 export const optimizer: Optimizer = ftp.adamw(1e-3, options);
 export const isFtpError = (error: unknown) => error instanceof FtpError;
 export const images = (): Promise<ImageFolderDataset> => imageFolder('flowers', { imageSize: 32 });
+export const resumed = (): Promise<ResumedPosition> => new Checkpointer('run', { variables: [] }).resume();
 export const fused = (weights: Float32Array): FusedStep =>
   createFusedStep({ base: 'adamw', learningRate: 1e-3, variables: [{ name: 'w', weights, shape: [weights.length] }] });
 
@@ -25,6 +27,8 @@ export const fused = (weights: Float32Array): FusedStep =>
 ftp.adamw('fast');
 // @ts-expect-error
 imageFolder('flowers', { imageSize: '32' });
+// @ts-expect-error
+new Checkpointer('run', { keep: 'all' });
 // @ts-expect-error
 createFusedStep({ base: 'adam' });
 `;
