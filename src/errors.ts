@@ -9,6 +9,9 @@
  * no variable matches), `MODEL_MISMATCH` (a `model` that has none of the step's variables), `UNKNOWN_VARIABLE` (a name in
  * `anchors` that no variable has).
  *
+ * Of `tfjs-ftp/models`: `GRAPH_UNSUPPORTED` (a graph that runs in `executeAsync` alone; the message names the node) and
+ * `VARIABLE_EXISTS` (a weight has the name of a variable that exists).
+ *
  * Of `callbacks`: `TFJS_LAYERS_NOT_FOUND` (no tfjs-layers is loaded).
  */
 export type FtpErrorCode =
@@ -31,6 +34,8 @@ export type FtpErrorCode =
   | 'STATE_MISMATCH'
   | 'OPTIMIZER_DISPOSED'
   | 'UNSUPPORTED_DTYPE'
+  | 'GRAPH_UNSUPPORTED'
+  | 'VARIABLE_EXISTS'
   | 'IMAGE_FOLDER_INVALID'
   | 'IMAGE_UNREADABLE'
   | 'IMAGE_DECODER_NOT_FOUND';

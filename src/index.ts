@@ -38,5 +38,5 @@ export * as spd from './spd.js';
 export * as schedules from './transforms/schedules.js';
 export { type ConstraintReport, constraintTable } from './variables/constraint_report.js';
 export type { ExcludedLayer, ExcludeOption, ExcludePattern } from './variables/exclude.js';
-export type { ModelLike, OutputAxisOption } from './variables/output_axis.js';
+export type { ModelLike, OutputAxis, OutputAxisOption } from './variables/output_axis.js';
 export type { NamedTensor } from './variables/saved_state.js';
