@@ -16,6 +16,9 @@
  *
  * Of `tfjs-ftp/checkpoint`: `CHECKPOINT_INVALID` (a folder that is no checkpoint, or one that was changed) and
  * `CHECKPOINT_FAILED` (one could not be written); `STATE_MISMATCH` for one of another model or optimizer.
+ *
+ * Of `tfjs-ftp/models`: `GRAPH_UNSUPPORTED` (a graph that runs in `executeAsync` alone; the message names the node) and
+ * `VARIABLE_EXISTS` (a weight has the name of a variable that exists).
  */
 export type FtpErrorCode =
   | 'ADDON_NOT_FOUND'
@@ -42,6 +45,8 @@ export type FtpErrorCode =
   | 'EMA_SWAPPED_IN'
   | 'EMA_DISABLED'
   | 'UNSUPPORTED_DTYPE'
+  | 'GRAPH_UNSUPPORTED'
+  | 'VARIABLE_EXISTS'
   | 'IMAGE_FOLDER_INVALID'
   | 'IMAGE_UNREADABLE'
   | 'IMAGE_DECODER_NOT_FOUND';

@@ -48,5 +48,5 @@ export type { ExcludedLayer, ExcludeOption, ExcludePattern } from './variables/e
 export type { GroupMatch, PerVariableOptions, VariableGroup } from './variables/groups.js';
 export type { LayerDecayOption, LayerDecayOptions } from './variables/layer_decay.js';
 export type { Pattern, VariablesOfRank } from './variables/match.js';
-export type { ModelLike, OutputAxisOption } from './variables/output_axis.js';
+export type { ModelLike, OutputAxis, OutputAxisOption } from './variables/output_axis.js';
 export type { NamedTensor } from './variables/saved_state.js';

@@ -100,7 +100,7 @@ export interface OptimizerOptions extends TrainingOptions {
    * The `tf.LayersModel` that is trained. From the classes of its layers follows the output axis of every
    * variable: the last one for dense, convolution and recurrent kernels, the last but one for transposed
    * convolutions, the last two together for depthwise kernels, the first for embeddings. Nested models and
-   * wrappers are looked into. Default: last axis; rank 0 and 1 are one row. Without `model`, one warning names the
+   * wrappers are looked into. Or a GraphModel that `trainable` of `tfjs-ftp/models` made trainable. Default: last axis; rank 0 and 1 are one row. Without `model`, one warning names the
    * variables for which the last axis is likely wrong, going by their names.
    *
    * The first step that brings variables throws `FtpError` with code `MODEL_MISMATCH` if none of them is a weight of
@@ -108,7 +108,8 @@ export interface OptimizerOptions extends TrainingOptions {
    */
   model?: ModelLike;
   /**
-   * Output axis of a variable (negative: from the end), null for a single row, undefined for the default.
+   * Output axis of a variable (negative: from the end), an array of neighbouring axes whose elements are rows together, null
+   * for a single row, undefined for the default.
    * Comes before `model`.
    */
   outputAxis?: OutputAxisOption;

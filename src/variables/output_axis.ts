@@ -10,6 +10,7 @@ import { describe } from '../validate.js';
 import type { NamedShape } from './match.js';
 import { findByName, stripSuffix } from './names.js';
 import {
+  layoutOfAxes,
   layoutOfAxis,
   layoutOfLastTwoAxes,
   type RowLayout,
@@ -18,12 +19,18 @@ import {
 } from './row_layout.js';
 
 /**
- * Output axis of a variable, from -rank to rank - 1; null: the whole variable is one row; undefined: the
- * default for this variable.
+ * Output axis of a variable, from -rank to rank - 1; several neighbouring axes in ascending order: their elements
+ * together, as of a depthwise kernel's [-2, -1]; null: the whole variable is one row.
  */
-export type OutputAxisOption = (name: string, shape: number[]) => number | null | undefined;
+export type OutputAxis = number | readonly number[] | null;
 
-/** What is needed of a `tf.LayersModel` (or `tf.Sequential`): its layers. */
+/** {@link OutputAxis} of a variable; undefined: the default for this variable. */
+export type OutputAxisOption = (name: string, shape: number[]) => OutputAxis | undefined;
+
+/**
+ * What is needed of a `tf.LayersModel` (or `tf.Sequential`): its layers. What `trainable` of `tfjs-ftp/models` returns is
+ * one too.
+ */
 export interface ModelLike {
   layers: unknown[];
 }
@@ -52,6 +59,14 @@ interface WeightLike {
   name: string;
   originalName: string;
   shape: number[];
+  /** Where the weight itself knows its rows, whatever the class of its layer. */
+  outputAxis?: OutputAxis;
+}
+
+function layoutOf(name: string, shape: number[], axis: OutputAxis): RowLayout {
+  return typeof axis === 'object' && axis !== null
+    ? layoutOfAxes(name, shape, axis)
+    : layoutOfAxis(name, shape, axis);
 }
 
 /** Rows of one weight of a layer of class `className`; `weight` is its name within the layer. */
@@ -98,7 +113,10 @@ function collect(node: LayerLike, found: Map<string, NamedLayout>): void {
   for (const weight of weights as WeightLike[]) {
     if (found.has(weight.name)) continue;
     const nameInLayer = weight.originalName.slice(weight.originalName.lastIndexOf('/') + 1);
-    const layout = layoutInLayer(className, nameInLayer, weight.name, weight.shape);
+    const layout =
+      weight.outputAxis === undefined
+        ? layoutInLayer(className, nameInLayer, weight.name, weight.shape)
+        : layoutOf(weight.name, weight.shape, weight.outputAxis);
     found.set(weight.name, { name: weight.name, shape: weight.shape, layout });
   }
 }
@@ -132,12 +150,15 @@ export class OutputAxes {
   private find(name: string, shape: number[]): RowLayout {
     const axis: unknown = this.override?.(name, [...shape]);
     if (axis !== undefined) {
-      if (axis !== null && typeof axis !== 'number') {
+      const isAxis = axis === null || typeof axis === 'number';
+      const isAxes = Array.isArray(axis) && axis.every((one) => typeof one === 'number');
+      if (!isAxis && !isAxes) {
         throw new TypeError(
-          `outputAxis('${name}', [${shape}]) must return an axis, null or undefined, got ${describe(axis)}`,
+          `outputAxis('${name}', [${shape}]) must return an axis, an array of axes, null or undefined, ` +
+            `got ${describe(axis)}`,
         );
       }
-      return layoutOfAxis(name, shape, axis);
+      return layoutOf(name, shape, axis as OutputAxis);
     }
     const same = (candidate: NamedLayout) => String(candidate.shape) === String(shape);
     if (this.model !== undefined) {

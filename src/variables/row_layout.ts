@@ -41,6 +41,30 @@ export function layoutOfAxis(name: string, shape: readonly number[], axis: numbe
   };
 }
 
+/**
+ * Rows along neighbouring axes together, e.g. [2, 3] of a depthwise kernel [h, w, in, mult]: in * mult rows.
+ *
+ * @param axes as for {@link layoutOfAxis}, each one more than the one before; none: one row.
+ * @throws RangeError if one does not exist, or they are not neighbours.
+ */
+export function layoutOfAxes(name: string, shape: readonly number[], axes: readonly number[]): RowLayout {
+  let layout = singleRow(shape);
+  let last: number | undefined;
+  for (const axis of axes) {
+    const next = layoutOfAxis(name, shape, axis);
+    const positive = axis < 0 ? axis + shape.length : axis;
+    if (last !== undefined && positive !== last + 1) {
+      throw new RangeError(
+        `output axes of '${name}' [${shape}] must be neighbours in ascending order, got [${axes}]`,
+      );
+    }
+    layout =
+      last === undefined ? next : { outer: layout.outer, rows: layout.rows * next.rows, inner: next.inner };
+    last = positive;
+  }
+  return layout;
+}
+
 /** Rows along the last two axes together, e.g. a depthwise kernel [h, w, in, mult]: in * mult rows. */
 export function layoutOfLastTwoAxes(shape: readonly number[]): RowLayout {
   const rank = shape.length;

@@ -17,7 +17,7 @@ import { Checkpointer, checkpoint, resumable } from 'tfjs-ftp/checkpoint';
 const model = layers.sequential({ layers: [layers.layers.dense({ units: 2, inputShape: [3] })] });
 `;
 
-/** What surrounds one example in particular. */
+/** What surrounds one example in particular, and the prelude with it, also where the example imports something itself. */
 const AROUND: { [file: string]: { before: string; after: string } } = {
   'src/variables/constraint_report.ts': {
     before: `
@@ -26,6 +26,23 @@ const AROUND: { [file: string]: { before: string; after: string } } = {
     `,
     after: '',
   },
+  'src/models/trainable.ts': {
+    before: `
+      import { loadGraphModel } from '@tensorflow/tfjs-converter';
+      const graphModel = await loadGraphModel({ load: async () => ({
+        modelTopology: { versions: { producer: 1, minConsumer: 1 }, node: [
+          { name: 'x', op: 'Placeholder', attr: { shape: { shape: { dim: [{ size: '-1' }, { size: '3' }] } } } },
+          { name: 'w', op: 'Const', attr: {} },
+          { name: 'y', op: 'MatMul', input: ['x', 'w'] },
+        ] },
+        weightSpecs: [{ name: 'w', shape: [3, 2], dtype: 'float32' }],
+        weightData: new Float32Array(6).buffer,
+      }) });
+      const [images, targets] = [tf.ones([2, 3]), tf.ones([2, 2])];
+    `,
+    after: `if (saved[0].weightData.byteLength !== 24) throw new Error('the example did not save');`,
+  },
+  'src/models/gradients/index.ts': { before: '', after: '' },
   'src/errors.ts': {
     before: `
       const optimizer = ftp.sgd(0.1);
@@ -73,8 +90,10 @@ const methods = [
   'src/trac.ts',
   'src/transforms/schedules.ts',
 ];
+const models = ['src/models/trainable.ts', 'src/models/gradients/index.ts'];
 const files = [
   'src/ftp.ts',
+  ...models,
   'src/errors.ts',
   'src/variables/constraint_report.ts',
   ...methods,
@@ -92,10 +111,11 @@ describe('examples in docstrings', () => {
 
   for (const { file, code } of examples) {
     const reason = native.includes(file) ? whyNoAddon() : null;
-    const title = `${file}: ${code.split('\n').find((line) => /(ftp|digrap|spd|fixedRadius|l2sp|trac|schedules)\.|recipes\.|Checkpointer\(|checkpoint\(|resumable\(|createFusedStep\(|DeviceBuffer\.from|try/.test(line))}`;
+    const title = `${file}: ${code.split('\n').find((line) => /(ftp|digrap|spd|fixedRadius|l2sp|trac|schedules)\.|recipes\.|Checkpointer\(|checkpoint\(|resumable\(|createFusedStep\(|tf\.grad\(|DeviceBuffer\.from|try/.test(line))}`;
     it.skipIf(reason !== null)(reason === null ? title : `${title} (skipped: ${reason})`, () => {
       const { before, after } = AROUND[file] ?? { before: '', after: '' };
-      const complete = code.includes('import ') ? code : `${PRELUDE}${before}\n${code}\n${after}`;
+      const isComplete = code.includes('import ') && AROUND[file] === undefined;
+      const complete = isComplete ? code : `${PRELUDE}${before}\n${code}\n${after}`;
       expect(runExample(complete)).not.toContain('undefined');
     });
   }

@@ -76,6 +76,12 @@ test("the README's second example is examples/fine_tune.mjs", () => {
   expect(second?.code).toBe(example.trimEnd());
 });
 
+test("the guide's example for GraphModels is examples/graph_model.mjs", () => {
+  const [only] = codeBlocks('docs/guide.md', 'javascript');
+  const example = read('examples/graph_model.mjs').replace(/^(\/\/.*\n)+/, '');
+  expect(only?.code).toBe(example.trimEnd());
+});
+
 describe('docs/api', () => {
   const page = read('docs/api/tfjs-ftp.md');
 

@@ -13,6 +13,8 @@ import type { Optimizer } from '@tensorflow/tfjs-core';
 import { type FtpAdamWOptions, FtpError, ftp } from 'tfjs-ftp';
 import { Checkpointer, type ResumedPosition } from 'tfjs-ftp/checkpoint';
 import { type ImageFolderDataset, imageFolder } from 'tfjs-ftp/data';
+import { type TrainableGraphModel, trainable } from 'tfjs-ftp/models';
+import { GRADIENTS } from 'tfjs-ftp/models/gradients';
 import { createFusedStep, type FusedStep } from 'tfjs-ftp/native';
 
 const options: FtpAdamWOptions = { k: 1, exclude: ['head/'] };
@@ -20,11 +22,16 @@ export const optimizer: Optimizer = ftp.adamw(1e-3, options);
 export const isFtpError = (error: unknown) => error instanceof FtpError;
 export const images = (): Promise<ImageFolderDataset> => imageFolder('flowers', { imageSize: 32 });
 export const resumed = (): Promise<ResumedPosition> => new Checkpointer('run', { variables: [] }).resume();
+export const inGraph = (model: Parameters<typeof trainable>[0]): TrainableGraphModel => trainable(model, { minRank: 2 });
+export const ofGraph = (model: TrainableGraphModel): Optimizer => ftp.adamw(1e-3, { model, outputAxis: model.outputAxis });
+export const first: string | undefined = GRADIENTS[0];
 export const fused = (weights: Float32Array): FusedStep =>
   createFusedStep({ base: 'adamw', learningRate: 1e-3, variables: [{ name: 'w', weights, shape: [weights.length] }] });
 
 // @ts-expect-error
 ftp.adamw('fast');
+// @ts-expect-error
+trainable({});
 // @ts-expect-error
 imageFolder('flowers', { imageSize: '32' });
 // @ts-expect-error

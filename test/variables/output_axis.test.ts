@@ -152,6 +152,20 @@ describe('override', () => {
     [-4, [1, 2, 60]],
     [null, [1, 1, 120]],
     [undefined, [24, 5, 1]],
+    [
+      [-2, -1],
+      [6, 20, 1],
+    ],
+    [
+      [0, 1],
+      [1, 6, 20],
+    ],
+    [
+      [1, 2],
+      [2, 12, 5],
+    ],
+    [[-2], [6, 4, 5]],
+    [[], [1, 1, 120]],
   ])('%s', (axis, expected) => expect(layoutOf(axis)).toEqual(expected));
 
   it.each([4, -5, 1.5, Number.NaN])('%s is out of range', (axis) => {
@@ -165,8 +179,18 @@ describe('override', () => {
     expect(() => layoutOf(0, [])).toThrow("output axis of 'w' must be null for a scalar, got 0");
     expect(() => layoutOf('last')).toThrow(TypeError);
     expect(() => layoutOf('last')).toThrow(
-      "outputAxis('w', [2,3,4,5]) must return an axis, null or undefined, got 'last'",
+      "outputAxis('w', [2,3,4,5]) must return an axis, an array of axes, null or undefined, got 'last'",
     );
+  });
+
+  it.each([
+    [[0, 2], 'must be neighbours in ascending order, got [0,2]'],
+    [[2, 1], 'must be neighbours in ascending order, got [2,1]'],
+    [[-1, 4], 'must be a whole number from -4 to 3, got 4'],
+  ])('axes %s are refused', (axes, message) => {
+    expect(() => layoutOf(axes)).toThrow(RangeError);
+    expect(() => layoutOf(axes)).toThrow(message);
+    expect(() => layoutOf(['last'])).toThrow(TypeError);
   });
 
   it('comes before the model, and leaves the rest to it', () => {
