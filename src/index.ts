@@ -19,6 +19,7 @@ export type { DigrapOptions } from './methods/digrap.js';
 export type { BallNorm, RadiusOf, RadiusOptions } from './methods/fixed_radius.js';
 export type { ConstraintOptions } from './methods/ftp.js';
 export type { L2SpOptions } from './methods/l2_sp.js';
+export type { HyperParameter } from './methods/method.js';
 export type { SgdUpdateOptions } from './methods/sgd.js';
 export type { SpdOptions } from './methods/spd.js';
 export type { TracOptions } from './methods/trac.js';

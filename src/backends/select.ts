@@ -159,7 +159,7 @@ export function selectImplementation(
       ? findNativeImplementation(backend, engine().backend)
       : { code: 'NATIVE_FAILURE' as const, reason };
   const found =
-    learns && !('code' in native) && native.gather === undefined
+    learns && !('code' in native)
       ? {
           code: 'NATIVE_FAILURE' as const,
           reason: `the sums that learned numbers need are not in the native step on ${backend}`,
