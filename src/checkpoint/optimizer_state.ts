@@ -64,17 +64,22 @@ export async function loadOptimizer(
   const before = await saveOptimizer(optimizer);
   try {
     await loadBase(optimizer, weights);
-    if (learningRate !== null && !scheduled && !present.scheduled) setLearningRate(optimizer, learningRate);
+    if (learningRate !== null && !scheduled && !present.scheduled) restoreRate(optimizer, learningRate);
     const rate = rateOf(optimizer) ?? null;
     // At the same step the same schedule has the same value.
     if (!changes && rate !== learningRate) refuse([`learningRate ${learningRate}, now ${rate}`]);
   } catch (error) {
     await loadBase(optimizer, before);
-    if (present.learningRate !== null && !present.scheduled) setLearningRate(optimizer, present.learningRate);
+    if (present.learningRate !== null && !present.scheduled) restoreRate(optimizer, present.learningRate);
     throw error;
   } finally {
     for (const { tensor } of before) tensor.dispose();
   }
+}
+
+/** Sets a rate that the state has not brought already: to set one that is learned would start its learning anew. */
+function restoreRate(optimizer: Optimizer, rate: number): void {
+  if (rateOf(optimizer) !== rate) setLearningRate(optimizer, rate);
 }
 
 function rateOf(optimizer: Optimizer): number | undefined {

@@ -2,7 +2,7 @@
 import * as io from 'node:fs';
 import { beforeAll, describe, expect, it, test } from 'vitest';
 import { Checkpointer, resume } from '../../src/checkpoint/index.js';
-import { digrap, fixedRadius, ftp, l2sp, schedules, spd } from '../../src/index.js';
+import { digrap, fixedRadius, ftp, l2sp, schedules, spd, trac } from '../../src/index.js';
 import { temporaryFolder } from '../package/support.js';
 import { bits, makeModel, optimizerBits, tf, weightBits } from './support.js';
 
@@ -21,6 +21,13 @@ const MAKERS: { [name: string]: () => tf.Optimizer } = {
     fixedRadius.adamw(0.02, { radius: (_, shape) => (shape.length > 1 ? 0.1 : null) }),
   'l2sp.sgd': () => l2sp.sgd(0.02, { strength: 0.1 }),
   'digrap.adamw': () => digrap.adamw(0.02),
+  'groups and clipping': () =>
+    ftp.adamw(0.02, { globalClipNorm: 0.1, groups: [{ match: 'two/', learningRateScale: 0.5, beta1: 0.8 }] }),
+  'an average of the weights': () => ftp.sgd(0.02, { momentum: 0.9, ema: { momentum: 0.9 } }),
+  'accumulation, in the middle of five': () => ftp.adamw(0.02, { accumulate: 5 }),
+  'learned numbers': () =>
+    ftp.adamw(0.02, { learn: { learningRate: true, beta1: { method: 'adam', rate: 1e-3 } } }),
+  'trac.adamw': () => trac.adamw(0.02, { sInit: 1e-2 }),
   'ftp.wrap of Adam': () => ftp.wrap(tf.train.adam(0.02)),
   'tf.train.adam': () => tf.train.adam(0.02),
   'tf.train.momentum': () => tf.train.momentum(0.02, 0.9),

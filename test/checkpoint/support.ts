@@ -36,7 +36,9 @@ export const shuffled = (): BatchSource<Batch> =>
   tfdata.array(examples).shuffle(10, 'seed').batch(3) as unknown as BatchSource<Batch>;
 
 export const bits = (tensor: tf.Tensor): string =>
-  Buffer.from((tensor.dataSync() as Float32Array).slice().buffer).toString('hex');
+  tensor.dtype === 'string'
+    ? JSON.stringify(tensor.dataSync()).replace(/_\d+\\":/g, '\\":') // tfjs numbers names that are taken
+    : Buffer.from((tensor.dataSync() as Float32Array).slice().buffer).toString('hex');
 
 export const weightBits = (model: layers.LayersModel): string[] =>
   model.weights.map((weight) => bits(weight.read()));
