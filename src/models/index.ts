@@ -1,5 +1,5 @@
 /**
- * Pre-trained GraphModels, made trainable: `tf.loadGraphModel` gives constants, {@link trainable} makes variables of them.
+ * Pre-trained GraphModels, made trainable: `tf.loadGraphModel` gives constants, `trainable` makes variables of them.
  *
  * Gradients that tfjs lacks are in `tfjs-ftp/models/gradients`.
  *

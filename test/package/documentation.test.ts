@@ -104,7 +104,7 @@ describe('docs/api', () => {
   test('says what an option or a method does in one place', () => {
     const pages = fs.readdirSync(path.join(root, 'docs', 'api')).map((file) => read(`docs/api/${file}`));
     const places = (pattern: RegExp) => pages.join('\n').match(pattern)?.length ?? 0;
-    expect(places(/^\| <a id="[^"]*"><\/a> `constraintLearningRate\?` \|/gm)).toBe(1);
+    expect(places(/^\| <a id="[^"]*"><\/a> `constraintLearningRate\?` \| `number` \| Step size/gm)).toBe(1);
     expect(places(/^#+ applyGradients\(\)$/gm)).toBe(1);
     expect(pages.join('\n')).not.toContain('Inherited from');
   });
