@@ -61,7 +61,7 @@ const AROUND: { [file: string]: { before: string; after: string } } = {
     `,
     after: `
       const left = fs.readdirSync('runs/flowers');
-      if (left.length !== 1 || !/-step-20$/.test(left[0])) throw new Error(left.join());
+      if (left.length !== 1 || !/-step-[0-9]+$/.test(left[0])) throw new Error(left.join());
     `,
   },
   'src/checkpoint/checkpointer.ts': {
