@@ -6,11 +6,10 @@
 
 import { engine, type KernelBackend, type Tensor, type TensorInfo } from '@tensorflow/tfjs-core';
 import type { NativeAddon, NativeStateLayout } from '../native/addon.js';
-import { nativeFailure, newSlab, nonFiniteIndex, sectionView, slabLayout } from './native_state.js';
+import { gradientFailure, newSlab, sectionView, slabLayout } from './native_state.js';
 import { PlanEncoder } from './plan.js';
 import {
   type Implementation,
-  NonFiniteGradient,
   type StateSpec,
   type StepSettings,
   slotsOf,
@@ -129,9 +128,7 @@ export class ArraysImplementation implements Implementation {
       return outputs;
     } catch (error) {
       for (const output of outputs) output.dispose();
-      const index = nonFiniteIndex(error);
-      if (index !== null) throw new NonFiniteGradient(index);
-      throw nativeFailure(`the native step on the ${this.name} backend`, error);
+      throw gradientFailure(`the native step on the ${this.name} backend`, error);
     }
   }
 
@@ -151,9 +148,7 @@ export class ArraysImplementation implements Implementation {
         want,
       );
     } catch (error) {
-      const index = nonFiniteIndex(error);
-      if (index !== null) throw new NonFiniteGradient(index);
-      throw nativeFailure(`gathering sums on the ${this.name} backend`, error);
+      throw gradientFailure(`gathering sums on the ${this.name} backend`, error);
     }
   }
 

@@ -5,7 +5,7 @@ import { none } from '../methods/none.js';
 import { proposal } from '../methods/proposal.js';
 import type { NativeAddon, NativeStateLayout } from '../native/addon.js';
 import { slotFlags } from './plan.js';
-import type { StateSpec } from './types.js';
+import { NonFiniteGradient, type StateSpec } from './types.js';
 
 export interface Section {
   offset: number;
@@ -64,13 +64,6 @@ export function sectionView(slab: Float32Array, layout: NativeStateLayout, slot:
   return slab.subarray(offset, offset + length);
 }
 
-/** The index that the addon attached to a NON_FINITE_GRADIENT error, else null. */
-export function nonFiniteIndex(error: unknown): number | null {
-  if (error === null || typeof error !== 'object') return null;
-  const { code, index } = error as { code?: unknown; index?: unknown };
-  return code === 'NON_FINITE_GRADIENT' && typeof index === 'number' ? index : null;
-}
-
 /** Wraps what the addon or TensorFlow threw, with the addon's code; an {@link FtpError} passes unchanged. */
 export function nativeFailure(what: string, error: unknown): FtpError {
   if (error instanceof FtpError) return error;
@@ -78,4 +71,15 @@ export function nativeFailure(what: string, error: unknown): FtpError {
   const outOfMemory = (error as { code?: unknown } | null | undefined)?.code === 'OUT_OF_MEMORY';
   const code = outOfMemory ? 'OUT_OF_MEMORY' : 'NATIVE_FAILURE';
   return new FtpError(code, `${what} failed: ${message}`, { cause: error });
+}
+
+/** How the TensorFlow ops name the gradient that is not finite. */
+const NON_FINITE = /TFJS_FTP_NON_FINITE (\d+)/;
+
+/** What a native call that reads gradients is to throw for what the addon or TensorFlow threw. */
+export function gradientFailure(what: string, error: unknown): Error {
+  const { code, index, message } = (error ?? {}) as { code?: unknown; index?: unknown; message?: unknown };
+  if (code === 'NON_FINITE_GRADIENT' && typeof index === 'number') return new NonFiniteGradient(index);
+  const named = NON_FINITE.exec(String(message ?? error));
+  return named === null ? nativeFailure(what, error) : new NonFiniteGradient(Number(named[1]));
 }

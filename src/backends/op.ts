@@ -6,11 +6,10 @@
 
 import { engine, type KernelBackend, keep, reshape, type Tensor, util } from '@tensorflow/tfjs-core';
 import type { NativeAddon, NativeStateLayout } from '../native/addon.js';
-import { nativeFailure, sectionOf, slabLayout } from './native_state.js';
+import { gradientFailure, nativeFailure, sectionOf, slabLayout } from './native_state.js';
 import { PlanEncoder, putInt64 } from './plan.js';
 import {
   type Implementation,
-  NonFiniteGradient,
   type StateSpec,
   type StepSettings,
   slotsOf,
@@ -55,8 +54,6 @@ class OpState implements VariableState {
     readonly slab: Tensor,
   ) {}
 }
-
-const NON_FINITE = /TFJS_FTP_NON_FINITE (\d+)/;
 
 /** An int32 tensor of int64 words. */
 function int64Tensor(...values: number[]): Tensor {
@@ -142,9 +139,7 @@ export class OpImplementation implements Implementation {
       const outputs = this.backend.executeMultipleOutputs('TfjsFtpStep', this.attributes, inputs, count);
       return outputs.map((output, i) => inShape(output, (updates[i] as VariableUpdate).weights.shape));
     } catch (error) {
-      const found = NON_FINITE.exec(error instanceof Error ? error.message : String(error));
-      if (found !== null) throw new NonFiniteGradient(Number(found[1]));
-      throw nativeFailure('the TensorFlow op TfjsFtpStep', error);
+      throw gradientFailure('the TensorFlow op TfjsFtpStep', error);
     } finally {
       plan.dispose();
       inputs.length = 0;
@@ -170,9 +165,7 @@ export class OpImplementation implements Implementation {
       output.dispose();
       return numbers;
     } catch (error) {
-      const found = NON_FINITE.exec(error instanceof Error ? error.message : String(error));
-      if (found !== null) throw new NonFiniteGradient(Number(found[1]));
-      throw nativeFailure('the TensorFlow op TfjsFtpGather', error);
+      throw gradientFailure('the TensorFlow op TfjsFtpGather', error);
     } finally {
       plan.dispose();
       wanted.dispose();

@@ -72,11 +72,10 @@ export interface StateImplementation<A, V, W> {
   /**
    * Sums of the gradients before a step, {@link GATHERED} numbers per update: the first is sum G^2 of the raw gradient.
    * Changes nothing. With `settings.checkFinite` it checks the gradients in the same read, as the step would.
+   * Native implementations have it for {@link WANT_SQUARES} alone; that of a GPU under TensorFlow has none.
    *
    * @param updates to learn numbers: with `values`, `t` and `n` of each variable's last step; `fromWeights` where there was none
    *   or the weights are not what it left. Then h = dL/d(number) and sum X^2 follow for every number, X being dW/d(number).
-   * Native implementations have it for {@link WANT_SQUARES} alone; that of a GPU under TensorFlow has none.
-   *
    * @param want what is asked for, as bits; 1: sum G^2, 2 learningRate, 4 weightDecay, 8 beta1 or momentum, 16 beta2, 32 strength.
    */
   gather?(settings: StepSettings, updates: VariableUpdate<A>[], want: number): Float64Array;

@@ -1,20 +1,8 @@
 /** The states of a fused step, and what its bookkeeping asks of the memory of its arrays, whatever kind it is. */
 
-import {
-  nativeFailure,
-  nonFiniteIndex,
-  type Section,
-  sectionOf,
-  slabLayout,
-} from '../backends/native_state.js';
+import { gradientFailure, type Section, sectionOf, slabLayout } from '../backends/native_state.js';
 import { PlanEncoder, type StepSettings } from '../backends/plan.js';
-import {
-  NonFiniteGradient,
-  type StateImplementation,
-  type StateSpec,
-  type VariableState,
-  type VariableUpdate,
-} from '../backends/types.js';
+import type { StateImplementation, StateSpec, VariableState, VariableUpdate } from '../backends/types.js';
 import type { NativeAddon, NativeStateLayout } from './addon.js';
 import type { DeviceBuffer } from './device_buffer.js';
 
@@ -91,9 +79,7 @@ export abstract class FusedStorage<A extends FusedArray>
       this.run(plan, slabs, weights, gradients);
       return weights;
     } catch (error) {
-      const index = nonFiniteIndex(error);
-      if (index !== null) throw new NonFiniteGradient(index);
-      throw nativeFailure('the native step', error);
+      throw gradientFailure('the native step', error);
     }
   }
 
