@@ -51,14 +51,17 @@ const KERNELS: Record<string, readonly string[]> = {
   Print: [],
 };
 
-/** Operations of two steps in training: the kernel without its activation, and that. */
-const FUSED: Record<string, string> = {
+/** Fused convolutions, with what they are without what is fused to them. */
+export const FUSED_CONVOLUTIONS: Record<string, string> = {
   _FusedConv2D: 'Conv2D',
   FusedDepthwiseConv2dNative: 'DepthwiseConv2dNative',
-  _FusedMatMul: 'BatchMatMul',
 };
 
-const ACTIVATIONS: Record<string, string> = {
+/** Operations of two steps in training: the kernel without its activation, and that. */
+const FUSED: Record<string, string> = { ...FUSED_CONVOLUTIONS, _FusedMatMul: 'BatchMatMul' };
+
+/** Activations as fused operations name them, with the operations that they are. */
+export const ACTIVATIONS: Record<string, string> = {
   relu: 'Relu',
   relu6: 'Relu6',
   elu: 'Elu',

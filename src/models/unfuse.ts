@@ -8,22 +8,8 @@
  */
 
 import * as tf from '@tensorflow/tfjs-core';
-import { isDilated, skipsInput } from './check.js';
+import { ACTIVATIONS, FUSED_CONVOLUTIONS, isDilated, skipsInput } from './check.js';
 import type { GraphNode, NodeDef, Topology } from './graph.js';
-
-const PLAIN: Record<string, string> = {
-  _FusedConv2D: 'Conv2D',
-  FusedDepthwiseConv2dNative: 'DepthwiseConv2dNative',
-};
-
-const ACTIVATIONS: Record<string, string> = {
-  relu: 'Relu',
-  relu6: 'Relu6',
-  elu: 'Elu',
-  prelu: 'Prelu',
-  leakyrelu: 'LeakyRelu',
-  sigmoid: 'Sigmoid',
-};
 
 const FLOAT = { type: 'DT_FLOAT' };
 
@@ -41,7 +27,7 @@ function isChannelsFirst(node: GraphNode): boolean {
 
 /** Whether tfjs could not train the node as it is, and what it is fused of is known here. */
 function isRewritten(node: GraphNode, weightMap: Record<string, tf.Tensor[]>): boolean {
-  if (PLAIN[node.op] === undefined) return false;
+  if (FUSED_CONVOLUTIONS[node.op] === undefined) return false;
   const [extra = '', activation] = fusedOps(node);
   const known = ['biasadd', ''].includes(extra) && (activation === undefined || activation in ACTIVATIONS);
   // A bias or alpha of several axes would have to be turned too.
@@ -79,7 +65,7 @@ function rewrite(node: GraphNode, raw: NodeDef): NodeDef[] {
   const steps: [string, string, string[], Record<string, unknown>][] = [];
   if (first) steps.push(['Transpose', 'nhwc', [TO_LAST], { Tperm: { type: 'DT_INT32' } }]);
   steps.push([
-    PLAIN[node.op] as string,
+    FUSED_CONVOLUTIONS[node.op] as string,
     'conv',
     [filter],
     {
