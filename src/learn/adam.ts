@@ -1,5 +1,4 @@
-import { EPSILON, type ScalarAdam, stepScalar } from '../methods/scalar_adam.js';
-import { NUMBERS } from './number_ops.js';
+import { EPSILON, NUMBERS, type ScalarAdam, stepScalar } from '../methods/scalar_adam.js';
 import type { Numbers, ScalarMethod } from './scalar_method.js';
 
 /**
@@ -11,13 +10,8 @@ import type { Numbers, ScalarMethod } from './scalar_method.js';
  *     dx/dbeta1 = -rate / D [(m' - h) / (1 - beta1^t) + m t beta1^(t-1) / (1 - beta1^t)^2]
  *     dx/dbeta2 = rate M / D^2 / (2 sqrt V) [(v' - h^2) / (1 - beta2^t) + v t beta2^(t-1) / (1 - beta2^t)^2]
  */
-export function stepAdam(
-  { rate, beta1: b1, beta2: b2 }: Numbers,
-  t: number,
-  h: number,
-  [m0, v0]: readonly number[],
-) {
-  const options = { learningRate: rate, beta1: b1, beta2: b2 } as ScalarAdam;
+export function stepAdam({ rate, ...betas }: Numbers, t: number, h: number, [m0, v0]: readonly number[]) {
+  const options = { learningRate: rate, ...betas } as unknown as ScalarAdam;
   const { learningRate, beta1, beta2 } = options;
   const { x: change, m, v } = stepScalar(NUMBERS, options, t, h, [0, m0 as number, v0 as number]);
   const [c1, c2] = [1 - beta1 ** t, 1 - beta2 ** t];

@@ -15,6 +15,16 @@ export interface ScalarOps<T> {
   sub(a: T, b: T | number): T;
 }
 
+/** The operations of numbers, in float64. */
+export const NUMBERS: ScalarOps<number> = {
+  add: (a, b) => a + b,
+  div: (a, b) => a / b,
+  mul: (a, b) => a * b,
+  sqrt: Math.sqrt,
+  square: (a) => a * a,
+  sub: (a, b) => a - b,
+};
+
 /** Outside the square root; not an option, as in the authors' code of FTP. */
 export const EPSILON = 1e-8;
 

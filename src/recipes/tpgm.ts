@@ -21,9 +21,8 @@ import {
   variableGrads,
 } from '@tensorflow/tfjs-core';
 import { FtpError } from '../errors.js';
-import { NUMBERS } from '../learn/number_ops.js';
 import { type BallNorm, ballNorms, heldInBall } from '../methods/fixed_radius.js';
-import { stepScalar } from '../methods/scalar_adam.js';
+import { NUMBERS, stepScalar } from '../methods/scalar_adam.js';
 import { checkInteger, checkNumber, checkOptionKeys, describe } from '../validate.js';
 import { type ExcludeOption, Exclusion } from '../variables/exclude.js';
 import { type ModelLike, OutputAxes } from '../variables/output_axis.js';
