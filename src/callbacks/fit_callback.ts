@@ -107,6 +107,16 @@ export function makeCallback(
   );
 }
 
+/** Losses and metrics of `logs` that training has, in its order. */
+export async function readMetrics(logs: FitLogs, { metrics }: FitParams): Promise<Array<[string, number]>> {
+  const read: Array<[string, number]> = [];
+  for (const name of Array.isArray(metrics) ? metrics.map(String) : []) {
+    const value = logs[name];
+    if (value !== undefined) read.push([name, await readLog(value)]);
+  }
+  return read;
+}
+
 /** The value of a log; it stays the caller's. */
 export async function readLog(value: number | Scalar): Promise<number> {
   return typeof value === 'number' ? value : ((await value.data())[0] as number);

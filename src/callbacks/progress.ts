@@ -1,6 +1,6 @@
 import { messageStream } from '../platform/node.js';
 import { checkOptionKeys, describe } from '../validate.js';
-import { type FitCallback, type FitLogs, type FitParams, makeCallback, readLog } from './fit_callback.js';
+import { type FitCallback, type FitLogs, type FitParams, makeCallback, readMetrics } from './fit_callback.js';
 
 /** Where the progress is written, such as `process.stderr`. */
 export interface ProgressStream {
@@ -97,13 +97,9 @@ export function progress(options: ProgressOptions = {}): FitCallback {
   }));
 }
 
-async function formatLogs(logs: FitLogs, { metrics }: FitParams): Promise<string> {
-  let text = '';
-  for (const name of Array.isArray(metrics) ? metrics.map(String) : []) {
-    const value = logs[name];
-    if (value !== undefined) text += ` ${name} ${Number((await readLog(value)).toPrecision(4))}`;
-  }
-  return text;
+async function formatLogs(logs: FitLogs, params: FitParams): Promise<string> {
+  const values = await readMetrics(logs, params);
+  return values.map(([name, value]) => ` ${name} ${Number(value.toPrecision(4))}`).join('');
 }
 
 function formatBar(part: number): string {

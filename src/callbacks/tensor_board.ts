@@ -1,9 +1,10 @@
 import type { Optimizer } from '@tensorflow/tfjs-core';
 import { FtpError } from '../errors.js';
+import { learningRateOf } from '../optimizers/learning_rate.js';
 import { loadedModules } from '../platform/node.js';
-import { checkInteger, checkOptionKeys, describe } from '../validate.js';
+import { checkBoolean, checkInteger, checkOptionKeys, describe } from '../validate.js';
 import type { ConstraintReport } from '../variables/constraint_report.js';
-import { type FitCallback, type FitLogs, makeCallback, readLog } from './fit_callback.js';
+import { type FitCallback, type FitLogs, makeCallback, readMetrics } from './fit_callback.js';
 
 /** What writes the numbers: `tf.node.summaryFileWriter(logdir)` of tfjs-node, or anything alike. */
 export interface SummaryWriter {
@@ -35,7 +36,6 @@ const CONSTRAINT_TAGS: ReadonlyArray<[tag: string, value: (report: ConstraintRep
 
 /** What an optimizer may have to tell beyond tfjs's own. */
 interface Telling {
-  learningRate?: unknown;
   lastGradientNorm?: unknown;
   constraints?: () => Promise<ConstraintReport[]>;
 }
@@ -68,21 +68,18 @@ export function tensorBoard(target: string | SummaryWriter, options: TensorBoard
     }
     checkInteger('updateFrequency', updateFrequency, 1, Number.MAX_SAFE_INTEGER);
   }
-  if (typeof constraints !== 'boolean') {
-    throw new TypeError(`constraints must be true or false, got ${describe(constraints)}`);
-  }
+  checkBoolean('constraints', constraints);
   const writer = writerOf(target);
   let batches = 0;
   return makeCallback((model, params) => {
     const write = async (prefix: string, step: number, logs: FitLogs) => {
-      const { metrics } = params();
-      const names = Array.isArray(metrics) ? metrics.map(String) : Object.keys(logs);
-      for (const name of names) {
-        const value = logs[name];
-        if (value !== undefined) writer.scalar(`${prefix}${name}`, await readLog(value), step);
+      for (const [name, value] of await readMetrics(logs, params())) {
+        writer.scalar(`${prefix}${name}`, value, step);
       }
-      const { learningRate, lastGradientNorm } = model().optimizer as unknown as Telling;
-      if (typeof learningRate === 'number') writer.scalar(`${prefix}learning_rate`, learningRate, step);
+      const { optimizer } = model();
+      const learningRate = learningRateOf(optimizer);
+      if (learningRate !== null) writer.scalar(`${prefix}learning_rate`, learningRate, step);
+      const { lastGradientNorm } = optimizer as unknown as Telling;
       if (typeof lastGradientNorm === 'number') {
         writer.scalar(`${prefix}gradient_norm`, lastGradientNorm, step);
       }
