@@ -24,7 +24,7 @@ export function recordOptimizer(optimizer: Optimizer): OptimizerRecord {
     className: optimizer.getClassName(),
     config: optimizer.getConfig(),
     // The getter of a wrapper throws where the wrapped optimizer has no rate.
-    learningRate: rateOf(optimizer) ?? null,
+    learningRate: rateOf(optimizer),
     scheduled: isScheduled(optimizer),
   };
 }
@@ -65,7 +65,7 @@ export async function loadOptimizer(
   try {
     await loadBase(optimizer, weights);
     if (learningRate !== null && !scheduled && !present.scheduled) restoreRate(optimizer, learningRate);
-    const rate = rateOf(optimizer) ?? null;
+    const rate = rateOf(optimizer);
     // At the same step the same schedule has the same value.
     if (!changes && rate !== learningRate) refuse([`learningRate ${learningRate}, now ${rate}`]);
   } catch (error) {
@@ -82,11 +82,11 @@ function restoreRate(optimizer: Optimizer, rate: number): void {
   if (rateOf(optimizer) !== rate) setLearningRate(optimizer, rate);
 }
 
-function rateOf(optimizer: Optimizer): number | undefined {
+function rateOf(optimizer: Optimizer): number | null {
   try {
-    return learningRateOf(optimizer) ?? undefined;
+    return learningRateOf(optimizer);
   } catch {
-    return undefined;
+    return null;
   }
 }
 
