@@ -20,6 +20,7 @@ import {
   numbers,
   randomTensor,
   randomVariable,
+  reloaded,
   stepOnce,
   withWeights,
 } from '../optimizers/support.js';
@@ -349,14 +350,7 @@ describeImplementations('against the float64 oracle', ({ implementation, ...rest
           other.dispose();
         }
       }
-      if (step === 10) {
-        const loaded = fromConfigOf(optimizer);
-        const weights = await optimizer.getWeights();
-        await loaded.setWeights(weights);
-        tf.dispose(weights.map(({ tensor }) => tensor));
-        optimizer.dispose();
-        optimizer = loaded;
-      }
+      if (step === 10) optimizer = await reloaded(optimizer);
       const state = await readWeights(optimizer);
       for (const [i, variable] of variables.entries()) {
         const { weights, shown } = oracles[i] as RuleOracle;

@@ -5,7 +5,7 @@ import { type FtpOptimizer, trac } from '../../src/index.js';
 import { erfi } from '../../src/methods/trac.js';
 import { describeImplementations, useBackend } from '../backends/implementations.js';
 import { readWeights } from '../backends/tfjs_replay.js';
-import { fromConfigOf, numbers, randomTensor, randomVariable, stepOnce } from '../optimizers/support.js';
+import { numbers, randomTensor, randomVariable, reloaded, stepOnce } from '../optimizers/support.js';
 import { distance2, norm2 } from '../reference/measures.js';
 import type { BaseSpec } from '../reference/rules_float64.js';
 import { AuthorsTrac, erfi64, TracOracle } from '../reference/trac_float64.js';
@@ -122,14 +122,7 @@ describeImplementations(
               other.dispose();
             }
           }
-          if (step === 6) {
-            const loaded = fromConfigOf(optimizer);
-            const weights = await optimizer.getWeights();
-            await loaded.setWeights(weights);
-            tf.dispose(weights.map(({ tensor }) => tensor));
-            optimizer.dispose();
-            optimizer = loaded;
-          }
+          if (step === 6) optimizer = await reloaded(optimizer);
           const state = await readWeights(optimizer);
           for (const [i, variable] of variables.entries()) {
             const what = `${variable.name} after step ${step}`;

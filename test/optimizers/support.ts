@@ -66,6 +66,14 @@ export async function withWeights(
   for (const { tensor } of weights) tensor.dispose();
 }
 
+/** What saving and loading makes of an optimizer, which is disposed. */
+export async function reloaded(optimizer: FtpOptimizer): Promise<FtpOptimizer> {
+  const loaded = fromConfigOf(optimizer);
+  await withWeights(optimizer, (weights) => loaded.setWeights(weights));
+  optimizer.dispose();
+  return loaded;
+}
+
 /** An optimizer of the same class from a configuration that went through JSON, as a file's does. */
 export function fromConfigOf(
   optimizer: FtpOptimizer,
