@@ -2,8 +2,6 @@
 
 import type { LoadedAddon } from './node.js';
 
-export type { LoadedAddon } from './node.js';
-
 export function loadAddon(): LoadedAddon {
   return { tried: [{ path: 'browser', reason: 'a browser cannot load native code' }], possible: false };
 }
