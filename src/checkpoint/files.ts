@@ -123,7 +123,13 @@ const beside = (directory: string, what: 'writing' | 'removing') =>
 
 async function removeCheckpoint(directory: string, entry: CheckpointEntry): Promise<void> {
   const aside = beside(directory, 'removing');
-  await fs.rename(entry.path, aside);
+  try {
+    await fs.rename(entry.path, aside);
+  } catch (error) {
+    // Another process that writes to the same folder was faster.
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return;
+    throw error;
+  }
   // Else the files could be gone from the disk and the name still there.
   await syncFolder(directory);
   await fs.rm(aside, { recursive: true, force: true });

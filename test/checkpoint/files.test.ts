@@ -57,6 +57,22 @@ function dieBefore(last: number): { calls: string[] } {
   return { calls };
 }
 
+test('a checkpoint that another process removes first is no error', async () => {
+  const directory = temporaryFolder();
+  const saved = variable(1);
+  const checkpoints = new Checkpointer(directory, { variables: [saved], keep: 1 });
+  const first = await checkpoints.save(1);
+  const real = promises.rename.bind(promises);
+  vi.spyOn(promises, 'rename').mockImplementation(async (from, to) => {
+    if (from === first) await promises.rm(first, { recursive: true });
+    return real(from, to);
+  });
+  saved.assign(tf.fill([3, 2], 2));
+  const second = await checkpoints.save(2);
+  expect(fs.readdirSync(directory)).toEqual([path.basename(second)]);
+  expect(await newest(directory)).toEqual({ value: 2, step: 2 });
+});
+
 test('a process that dies before any call leaves the old or the new checkpoint whole', async () => {
   const outcomes: number[] = [];
   let names: string[] = [];

@@ -40,14 +40,13 @@ test(
       // 1: within epochs and at their last batch; the last batch of six is the 6th, 12th, ...
       const every = ['3', '1', 'epoch'][run % 3] as string;
       const directory = path.join(folder, String(run));
-      for (;;) {
+      while (killed < kills) {
         const running = start(process.execPath, [child, directory, every]);
         let ended = false;
         running.outcome.then(() => {
           ended = true;
         });
         await running.sees('ready');
-        if (killed === kills) break;
         await new Promise((resolve) => setTimeout(resolve, random() * Math.min(600, training / 4)));
         if (!ended) running.kill('SIGKILL');
         const outcome = await running.outcome;
