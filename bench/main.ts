@@ -132,19 +132,24 @@ function main(): Promise<Command> {
     )
     .option('--relative-to <contender>', 'compare times over those of this contender of the same run')
     .action(withMessage(compare));
-  program
-    .command('methods')
-    .description('Times a step of each method over that of ftp.adamw, all in turns, under tfjs-node.')
-    .addOption(
-      new Option('--list <name>', 'list of variables').choices(['vit', 'resnet', 'tiny']).default('vit'),
-    )
-    .option('--rounds <n>', 'rounds', count, 15)
-    .action(
-      withMessage(async ({ list, rounds }: { list: string; rounds: number }) => {
-        const { benchMethods } = await import('./methods.js');
-        await benchMethods(list, rounds);
-      }),
-    );
+  for (const [set, what] of [
+    ['methods', 'each method'],
+    ['options', 'ftp.adamw with clipping, groups, an average of the weights, and accumulation'],
+  ] as const) {
+    program
+      .command(set)
+      .description(`Times a step of ${what} over that of ftp.adamw, all in turns, under tfjs-node.`)
+      .addOption(
+        new Option('--list <name>', 'list of variables').choices(['vit', 'resnet', 'tiny']).default('vit'),
+      )
+      .option('--rounds <n>', 'rounds', count, 15)
+      .action(
+        withMessage(async ({ list, rounds }: { list: string; rounds: number }) => {
+          const { benchSteps } = await import('./steps.js');
+          await benchSteps(set, list, rounds);
+        }),
+      );
+  }
   program
     .command('roofline')
     .description('Draws the runs of the suites kernels and cuda under the roofs of the machine.')

@@ -1,4 +1,4 @@
-/** `npm run bench -- methods`: a step of each method over FTP-AdamW's, all in turns, on one list under tfjs-node. */
+/** `npm run bench -- methods` and `-- options`: a step of each over plain FTP-AdamW's, all in turns, on one list under tfjs-node. */
 
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
@@ -16,15 +16,19 @@ import { makeGradients, Subject } from './subject.js';
 const RATE = 1e-3;
 const NATIVE = { implementation: 'native' } as const;
 
-interface MethodContender {
+interface StepContender {
   name: string;
   label: string;
   bytes: number;
+  /** False: its calls only add gradients up. */
+  moves?: boolean;
   create(): Optimizer;
 }
 
+type Contenders = readonly StepContender[];
+
 /** Bytes are with the check of the gradients, which DiGraP's sums read along. */
-const CONTENDERS: readonly MethodContender[] = [
+const METHODS: Contenders = [
   ['ftp-adamw', bytesPerParameter('ftp-adamw', 'check'), () => ftp.adamw(RATE, NATIVE)],
   ['adamw', bytesPerParameter('adamw', 'check'), () => adamw(RATE, NATIVE)],
   ['l2sp-adamw', bytesPerParameter('l2sp-adamw', 'check'), () => l2sp.adamw(RATE, NATIVE)],
@@ -35,21 +39,63 @@ const CONTENDERS: readonly MethodContender[] = [
   ],
   ['spd-adamw', bytesPerParameter('spd-adamw', 'check'), () => spd.adamw(RATE, NATIVE)],
   ['digrap-adamw', bytesPerParameter('digrap-adamw'), () => digrap.adamw(RATE, NATIVE)],
-].map(([name, bytes, create]) => ({ name, label: name, bytes, create }) as MethodContender);
+].map(([name, bytes, create]) => ({ name, label: name, bytes, create }) as StepContender);
+
+const checked = bytesPerParameter('ftp-adamw', 'check');
+
+/** FTP-AdamW with what Keras and timm offer. The norms ride on the read of the check. */
+const OPTIONS: Contenders = [
+  ['ftp-adamw', checked, {}],
+  ['clipNorm', checked, { clipNorm: 1 }],
+  ['globalClipNorm', checked, { globalClipNorm: 1 }],
+  ['clipValue', checked, { clipValue: 0.005 }],
+  [
+    'groups',
+    checked,
+    {
+      groups: [
+        { match: /bias/, weightDecay: 0 },
+        { match: 'kernel', learningRateScale: 0.5 },
+      ],
+    },
+  ],
+  // Read and written.
+  ['ema', checked + 8, { ema: { momentum: 0.999 } }],
+].map(([name, bytes, options]) => ({
+  name: name as string,
+  label: name as string,
+  bytes: bytes as number,
+  create: () => ftp.adamw(RATE, { ...(options as object), ...NATIVE }),
+}));
+
+/** A call that only adds: two reads and a write. */
+const ADDITION: StepContender = {
+  name: 'accumulate',
+  label: 'one call of accumulate that only adds',
+  bytes: 12,
+  moves: false,
+  create: () => ftp.adamw(RATE, { accumulate: 2 ** 20, ...NATIVE }),
+};
+
+export const STEP_SETS = { methods: METHODS, options: [...OPTIONS, ADDITION] };
 
 /** Steps 1 and 2 allocate and form deviations from the weights; from the third on, all are alike. */
 const TIMING = { minSampleSeconds: 0.05, warmUpSteps: 3, warmUpSeconds: 0.5 };
 
 /** Prints medians over the rounds, and the ratios to FTP-AdamW round by round. */
-export async function benchMethods(listName: string, rounds: number): Promise<void> {
+export async function benchSteps(
+  set: keyof typeof STEP_SETS,
+  listName: string,
+  rounds: number,
+): Promise<void> {
   setFlagsFromString('--expose-gc');
   Object.assign(globalThis, { gc: runInNewContext('gc') });
   await startBackend('tensorflow');
   const list = listNamed(listName);
   const gradients = makeGradients(list);
-  const subjects = CONTENDERS.map((contender) => new Subject(contender, list, gradients));
+  const subjects = STEP_SETS[set].map((contender) => new Subject(contender, list, gradients));
   const samples = await interleave(subjects, { ...TIMING, rounds });
-  for (const subject of subjects) subject.check();
+  for (const subject of subjects) if (subject.contender.moves !== false) subject.check();
   const base = samples[0]?.seconds as number[];
   const rows = subjects.map(({ contender }, i) => {
     const seconds = samples[i]?.seconds as number[];
