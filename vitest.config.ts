@@ -4,7 +4,11 @@ import { defineConfig } from 'vitest/config';
 // process, and the native step uses all cores.
 export default defineConfig({
   test: {
-    include: ['test/**/*.test.ts'],
+    // `npm test` is `main`; `npm run test:release` packs, installs and cross-builds.
+    projects: [
+      { extends: true, test: { name: 'main', include: ['test/**/*.test.ts'], exclude: ['test/release/**'] } },
+      { extends: true, test: { name: 'release', include: ['test/release/**/*.test.ts'] } },
+    ],
     globalSetup: ['test/global_setup.ts'],
     setupFiles: ['./compat.cjs'],
     pool: 'forks',

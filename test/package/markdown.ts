@@ -1,8 +1,8 @@
 /** Pages in Markdown: where they are, and the code in them. */
 import fs from 'node:fs';
 import path from 'node:path';
+import { npm } from '../release/tarball.js';
 import { root } from './support.js';
-import { npm } from './tarball.js';
 
 /** Files that `npm pack` would put into the package as the tree is now. */
 export async function shippedFiles(): Promise<string[]> {

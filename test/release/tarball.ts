@@ -2,7 +2,7 @@
 import { spawnSync } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
-import { type Outcome, root, runNode, start } from './support.js';
+import { type Outcome, root, runNode, start } from '../package/support.js';
 
 export const HOST = `${process.platform}-${process.arch}`;
 

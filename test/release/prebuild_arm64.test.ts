@@ -5,7 +5,7 @@ import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { root, runNode, start } from './support.js';
+import { root, runNode, start } from '../package/support.js';
 import { buildPrebuild, HOST, npm, npmScript, type Prebuilt } from './tarball.js';
 
 const TARGET = 'linux-arm64';

@@ -6,8 +6,8 @@ import path from 'node:path';
 import { afterAll, beforeAll, expect, type TestContext, test } from 'vitest';
 import type { DoctorReport } from '../../src/cli/doctor.js';
 import { whyNoTensorflow } from '../backends/skip.js';
-import { codeBlocks } from './markdown.js';
-import { listTree, type Outcome, root, runNode } from './support.js';
+import { codeBlocks } from '../package/markdown.js';
+import { listTree, type Outcome, root, runNode } from '../package/support.js';
 import {
   BUILD_PROGRAMS,
   compilerlessPath,

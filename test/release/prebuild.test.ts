@@ -1,7 +1,7 @@
 // scripts/release/prebuild.mjs says what it cannot build and why; what it builds is tested in tarball.test.ts and prebuild_arm64.test.ts.
 import path from 'node:path';
 import { expect, test } from 'vitest';
-import { programFolder, root, runNode, temporaryFolder } from './support.js';
+import { programFolder, root, runNode, temporaryFolder } from '../package/support.js';
 import { HOST } from './tarball.js';
 
 const prebuild = (args: string[], env: Record<string, string | undefined> = {}) =>

@@ -3,7 +3,7 @@ import { spawnSync } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { root, runNode, temporaryFolder } from './support.js';
+import { root, runNode, temporaryFolder } from '../package/support.js';
 
 const check = (folder: string, ...args: string[]) =>
   runNode([path.join(root, 'scripts', 'release', 'check_prebuilds.mjs'), '--dir', folder, ...args]);
