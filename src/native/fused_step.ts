@@ -29,6 +29,7 @@ import { filledState } from '../variables/filled_state.js';
 import { product } from '../variables/row_layout.js';
 import { RuleScales } from '../variables/rule_scales.js';
 import { scaleRecord } from '../variables/scale_record.js';
+import { checkStepCount } from '../variables/step_count.js';
 import {
   constraintSteps,
   countsAt,
@@ -173,7 +174,7 @@ export class FusedStep<A extends FusedArray = Float32Array> {
    *   state.
    * @param options `learningRate` of this step only.
    * @throws TypeError or RangeError for gradients that do not fit; FtpError NON_FINITE_GRADIENT, naming the variable,
-   *   BUFFER_FREED, OUT_OF_MEMORY and NATIVE_FAILURE. Nothing has changed then.
+   *   BUFFER_FREED, OUT_OF_MEMORY, NATIVE_FAILURE, and STATE_MISMATCH for a step beyond 2^31 - 1. Nothing has changed then.
    */
   step(gradients: ReadonlyArray<A | null>, options: { learningRate?: number } = {}): void {
     const { records, storage } = this;
@@ -208,6 +209,7 @@ export class FusedStep<A extends FusedArray = Float32Array> {
       present.push(record);
       updates.push(nextUpdate(record, this.done, settings.values, update.weights, checked, assigned));
     }
+    checkStepCount(Math.max(this.done + 1, ...updates.flatMap(({ t, n }) => [t, n])));
     if (present.length > 0 && !this.run(settings, updates)) return;
     for (const record of present) {
       countUpdate(record, this.done);

@@ -12,7 +12,7 @@ export function checkStepCount(count: number): void {
   if (count <= MOST_STEPS) return;
   throw new FtpError(
     'STATE_MISMATCH',
-    `this would be step ${count}, but step counts are int32 and end at ${MOST_STEPS}; nothing was changed. Loaded ` +
-      "state has the counts of its steps in 'iter' and '<variable>/steps'",
+    `this would be step ${count}, but step counts are int32 and end at ${MOST_STEPS}; nothing was changed. The ` +
+      "counts came with the state: in saved weights as 'iter' and '<variable>/steps'",
   );
 }

@@ -109,6 +109,22 @@ describeOrSkip('the fused step on Float32Arrays', whyNoAddon(), () => {
     },
   );
 
+  it('refuses a step beyond int32, and leaves everything as it was', () => {
+    const weights = new Float32Array([1, 2]);
+    const fused = createFusedStep({ base: 'sgd', learningRate: 0.1, variables: [{ name: 'w', weights, shape: [2] }] });
+    const gradient = new Float32Array([1, 1]);
+    fused.step([gradient]);
+    const most = 2 ** 31 - 1;
+    fused.setState(0, { ...fused.state(0), iterations: most - 1 });
+    fused.step([gradient]);
+    const before = [...weights];
+    const state = fused.state(0);
+    expect(state.iterations).toBe(most);
+    expect(() => fused.step([gradient])).toThrow('this would be step 2147483648, but step counts are int32');
+    expect([...weights]).toEqual(before);
+    expect(fused.state(0)).toEqual(state);
+  });
+
   it('refuses gradients that overlap weights in one memory', () => {
     const memory = new ArrayBuffer(4 * 40);
     const at = (offset: number, length: number) => new Float32Array(memory, 4 * offset, length);
