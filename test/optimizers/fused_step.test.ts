@@ -111,7 +111,11 @@ describeOrSkip('the fused step on Float32Arrays', whyNoAddon(), () => {
 
   it('refuses a step beyond int32, and leaves everything as it was', () => {
     const weights = new Float32Array([1, 2]);
-    const fused = createFusedStep({ base: 'sgd', learningRate: 0.1, variables: [{ name: 'w', weights, shape: [2] }] });
+    const fused = createFusedStep({
+      base: 'sgd',
+      learningRate: 0.1,
+      variables: [{ name: 'w', weights, shape: [2] }],
+    });
     const gradient = new Float32Array([1, 1]);
     fused.step([gradient]);
     const most = 2 ** 31 - 1;
