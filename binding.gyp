@@ -66,6 +66,7 @@
         'native/kernels/cpu/thread_pool.cc',
         'native/op/ftp_ops.cc',
         'native/op/op_context.cc',
+        'native/op/output_pool.cc',
         'native/op/state_inputs.cc',
         'native/op/state_ops_cpu.cc',
         'native/op/step_inputs.cc',

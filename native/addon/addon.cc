@@ -45,6 +45,7 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
   Export<Step>(&exports, "step");
   Export<Gather>(&exports, "gather");
   Export<TensorFlow>(&exports, "tensorflow");
+  Export<OutputMemory>(&exports, "outputMemory");
 #if defined(TFJS_FTP_HAVE_CUDA)
   exports.Set("device", DeviceExports(env));
 #else

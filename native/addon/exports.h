@@ -34,6 +34,9 @@ Napi::Value Gather(const Napi::CallbackInfo& info);
 
 // tensorflow(paths?) -> {found, version?, registered, gpu, reason?, missing?}
 Napi::Value TensorFlow(const Napi::CallbackInfo& info);
+// outputMemory(trim) -> {lent, idle} in bytes: the pool of the op's outputs, trimmed first if
+// asked.
+Napi::Value OutputMemory(const Napi::CallbackInfo& info);
 
 #if defined(TFJS_FTP_HAVE_CUDA)
 // ---- device_buffer.cc: buffers are opaque handles, offsets and lengths count floats. ----

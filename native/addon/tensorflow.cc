@@ -1,8 +1,9 @@
-// Finding TensorFlow in the process.
+// Finding TensorFlow in the process, and the memory of its op's outputs.
 #include <string>
 #include <vector>
 
 #include "../op/ftp_ops.h"
+#include "../op/output_pool.h"
 #include "errors.h"
 #include "exports.h"
 
@@ -33,6 +34,15 @@ Napi::Value TensorFlow(const Napi::CallbackInfo& info) {
     }
     result.Set("missing", missing);
   }
+  return result;
+}
+
+Napi::Value OutputMemory(const Napi::CallbackInfo& info) {
+  OutputPool& pool = OutputPool::Get();
+  if (info.Length() > 0 && info[0].ToBoolean().Value()) pool.Trim();
+  Napi::Object result = Napi::Object::New(info.Env());
+  result.Set("lent", static_cast<double>(pool.lent_bytes()));
+  result.Set("idle", static_cast<double>(pool.idle_bytes()));
   return result;
 }
 

@@ -1,5 +1,7 @@
 #include "op_context.h"
 
+#include "output_pool.h"
+
 namespace tfjs_ftp {
 
 OpContext::OpContext(TF_OpKernelContext* context) : context_(context), status_(Tf().NewStatus()) {}
@@ -44,6 +46,32 @@ TF_Tensor* OpContext::Output(int index, int dtype, size_t element_bytes,
 
 TF_Tensor* OpContext::FloatOutput(int index, const std::vector<int64_t>& shape) {
   return Output(index, kTfFloat, sizeof(float), shape);
+}
+
+TF_Tensor* OpContext::PooledFloatOutput(int index, const std::vector<int64_t>& shape) {
+  if (!ok_) return nullptr;
+  size_t bytes = sizeof(float);
+  for (int64_t extent : shape) bytes *= static_cast<size_t>(extent);
+  if (!OutputPool::Serves(bytes)) return FloatOutput(index, shape);
+  void* const memory = OutputPool::Get().Take(bytes);
+  if (memory == nullptr) {
+    Fail(kTfResourceExhausted, "there is no memory for the new weights");
+    return nullptr;
+  }
+  const auto give_back = [](void* data, size_t size, void*) {
+    OutputPool::Get().Return(data, size);
+  };
+  TF_Tensor* const tensor = Tf().NewTensor(kTfFloat, shape.data(), static_cast<int>(shape.size()),
+                                           memory, bytes, give_back, nullptr);
+  if (tensor == nullptr) {
+    OutputPool::Get().Return(memory, bytes);
+    Fail(kTfResourceExhausted, "TensorFlow made no tensor of an output");
+    return nullptr;
+  }
+  tensors_.push_back(tensor);
+  Tf().SetOutput(context_, index, tensor, status_);
+  Check();
+  return ok_ ? tensor : nullptr;
 }
 
 TF_Tensor* OpContext::Int32Output(int index, const std::vector<int64_t>& shape) {

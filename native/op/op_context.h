@@ -28,6 +28,8 @@ class OpContext {
   TF_Tensor* Input(int index);
   // A float tensor of the given shape.
   TF_Tensor* FloatOutput(int index, const std::vector<int64_t>& shape);
+  // The same in memory of the pool of outputs where it is large; on the host only.
+  TF_Tensor* PooledFloatOutput(int index, const std::vector<int64_t>& shape);
   TF_Tensor* Int32Output(int index, const std::vector<int64_t>& shape);
 
   // Memory of the op's device for the time of the call, at least `bytes`; null after a failure.

@@ -8,7 +8,8 @@ namespace tfjs_ftp {
 namespace {
 
 // What a step and gathering have in common; `steps`: proposals and outputs too.
-bool ReadInputs(OpContext* op, TF_OpKernelContext* context, bool steps, StepInputs* inputs) {
+bool ReadInputs(OpContext* op, TF_OpKernelContext* context, bool steps, OutputMemory memory,
+                StepInputs* inputs) {
   int64_t words = 0;
   const int32_t* plan = op->Int32Input(0, &words);
   if (!op->ok()) return false;
@@ -60,7 +61,9 @@ bool ReadInputs(OpContext* op, TF_OpKernelContext* context, bool steps, StepInpu
     if (!steps) continue;
     shape.clear();
     for (int d = 0; d < Tf().NumDims(weights); ++d) shape.push_back(Tf().Dim(weights, d));
-    TF_Tensor* output = op->FloatOutput(static_cast<int>(i), shape);
+    TF_Tensor* const output = memory == OutputMemory::kPool
+                                  ? op->PooledFloatOutput(static_cast<int>(i), shape)
+                                  : op->FloatOutput(static_cast<int>(i), shape);
     if (output == nullptr) return false;
     variable.output = static_cast<float*>(Tf().TensorData(output));
   }
@@ -69,13 +72,14 @@ bool ReadInputs(OpContext* op, TF_OpKernelContext* context, bool steps, StepInpu
 
 }  // namespace
 
-bool ReadStepInputs(OpContext* op, TF_OpKernelContext* context, StepInputs* inputs) {
-  return ReadInputs(op, context, true, inputs);
+bool ReadStepInputs(OpContext* op, TF_OpKernelContext* context, OutputMemory memory,
+                    StepInputs* inputs) {
+  return ReadInputs(op, context, true, memory, inputs);
 }
 
 bool ReadGatherInputs(OpContext* op, TF_OpKernelContext* context, StepInputs* inputs,
                       int32_t* want) {
-  if (!ReadInputs(op, context, false, inputs)) return false;
+  if (!ReadInputs(op, context, false, OutputMemory::kTensorFlow, inputs)) return false;
   int64_t words = 0;
   const int32_t* const last = op->Int32Input(Tf().NumInputs(context) - 1, &words);
   if (!op->ok()) return false;

@@ -16,9 +16,13 @@ struct StepInputs {
   std::vector<MethodNumbers> numbers;  // that the variables point to
 };
 
+// Where the outputs of a step come from.
+enum class OutputMemory { kTensorFlow, kPool };
+
 // Reads the plan (host memory) and the pointers of all inputs, and allocates the outputs. On any
 // failure the op context has failed and false is returned; nothing has been written.
-bool ReadStepInputs(OpContext* op, TF_OpKernelContext* context, StepInputs* inputs);
+bool ReadStepInputs(OpContext* op, TF_OpKernelContext* context, OutputMemory memory,
+                    StepInputs* inputs);
 
 // The same for TfjsFtpGather, whose last input is what is wanted; it has no outputs per variable.
 bool ReadGatherInputs(OpContext* op, TF_OpKernelContext* context, StepInputs* inputs,

@@ -1,7 +1,6 @@
 // TfjsFtpStep on host memory: one call updates all variables of a model.
 #include <exception>
 
-#include "../kernels/cpu/huge_pages.h"
 #include "../kernels/step.h"
 #include "op_context.h"
 #include "ops_cpu.h"
@@ -13,10 +12,7 @@ void ComputeStepCpu(void*, TF_OpKernelContext* context) {
   OpContext op(context);
   try {
     StepInputs inputs;
-    if (!ReadStepInputs(&op, context, &inputs)) return;
-    for (const VariableStep& variable : inputs.variables) {
-      AdviseHugePages(variable.output, static_cast<size_t>(variable.size()) * sizeof(float));
-    }
+    if (!ReadStepInputs(&op, context, OutputMemory::kPool, &inputs)) return;
     const StepResult result = CpuStep(inputs.options, inputs.variables.data(),
                                       static_cast<int64_t>(inputs.variables.size()));
     FailStep(&op, result);

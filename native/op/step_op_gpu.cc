@@ -42,7 +42,7 @@ void ComputeStepGpu(void*, TF_OpKernelContext* context) {
   OpContext op(context);
   try {
     StepInputs inputs;
-    if (ReadStepInputs(&op, context, &inputs)) RunStep(&op, inputs);
+    if (ReadStepInputs(&op, context, OutputMemory::kTensorFlow, &inputs)) RunStep(&op, inputs);
   } catch (const std::exception& error) {
     op.Fail(kTfInternal, error.what());
   }

@@ -67,6 +67,10 @@ using TfComputeFunction = void (*)(void* kernel, TF_OpKernelContext* context);
   X(TF_Tensor*, AllocateOutput,                                                                  \
     (TF_OpKernelContext*, int index, int dtype, const int64_t* dims, int num_dims, size_t bytes, \
      TF_Status*))                                                                                \
+  X(TF_Tensor*, NewTensor,                                                                       \
+    (int dtype, const int64_t* dims, int num_dims, void* data, size_t bytes,                     \
+     void (*free)(void* data, size_t bytes, void* argument), void* argument))                    \
+  X(void, SetOutput, (TF_OpKernelContext*, int index, const TF_Tensor*, TF_Status*))             \
   X(TF_Tensor*, AllocateTemp,                                                                    \
     (TF_OpKernelContext*, int dtype, const int64_t* dims, int num_dims, TfAllocatorAttributes*,  \
      TF_Status*))                                                                                \

@@ -1,9 +1,12 @@
 // Tests of the ops' registration and of their CPU kernels without TensorFlow: its C API is a double
 // (tf_double.h). What the ops do under the real one is tested from JavaScript.
+#include <atomic>
 #include <cstdlib>
 #include <cstring>
+#include <thread>
 
 #include "../op/ftp_ops.h"
+#include "../op/output_pool.h"
 #include "driven.h"
 #include "op_calls.h"
 #include "oracle_loop.h"
@@ -156,6 +159,103 @@ void TestErrors() {
   CHECK(step(plan, gradient).ok(), "after all these a step runs");
 }
 
+void CheckPool(const char* when, size_t lent, size_t idle) {
+  const OutputPool& pool = OutputPool::Get();
+  CHECK(pool.lent_bytes() == lent && pool.idle_bytes() == idle, "%s: %zu lent, %zu idle", when,
+        pool.lent_bytes(), pool.idle_bytes());
+}
+
+// Never more idle than lent; nothing is left when nothing is lent.
+void TestOutputPool() {
+  OutputPool& pool = OutputPool::Get();
+  CheckPool("before", 0, 0);
+  constexpr size_t kBytes = size_t{3} << 20;
+  void* const first = pool.Take(kBytes);
+  void* const second = pool.Take(kBytes);
+  CHECK(reinterpret_cast<uintptr_t>(first) % 64 == 0, "alignment");
+  std::memset(first, 1, kBytes);
+  std::memset(second, 2, kBytes);
+  pool.Return(first, kBytes);
+  CheckPool("one came back", kBytes, kBytes);
+  void* const other = pool.Take(2 * kBytes);
+  CHECK(other != first, "a block of another size");
+  CheckPool("another size", 3 * kBytes, kBytes);
+  CHECK(pool.Take(kBytes) == first, "the same block again");
+  CheckPool("taken again", 4 * kBytes, 0);
+  pool.Return(first, kBytes);
+  pool.Return(other, 2 * kBytes);
+  CheckPool("more came back than is lent", kBytes, kBytes);
+  pool.Return(second, kBytes);
+  CheckPool("all came back", 0, 0);
+
+  void* const kept = pool.Take(kBytes);
+  pool.Return(pool.Take(kBytes), kBytes);
+  CheckPool("idle", kBytes, kBytes);
+  pool.Trim();
+  CheckPool("trimmed", kBytes, 0);
+  void* const last = pool.Take(kBytes);
+  pool.Trim();
+  pool.Return(last, kBytes);
+  CheckPool("came back after the pool was trimmed", kBytes, 0);
+  pool.Return(kept, kBytes);
+  CheckPool("the last", 0, 0);
+
+  std::atomic<int> spoilt{0};
+  std::vector<std::thread> threads;
+  for (int t = 0; t < 4; ++t) {
+    threads.emplace_back([&pool, &spoilt, t] {
+      for (int i = 0; i < 200; ++i) {
+        const size_t bytes = (size_t{64} << 10) * static_cast<size_t>(1 + (i + t) % 3);
+        void* const one = pool.Take(bytes);
+        void* const two = pool.Take(bytes);
+        std::memset(one, t, bytes);
+        std::memset(two, t, bytes);
+        pool.Return(one, bytes);
+        if (static_cast<char*>(two)[bytes - 1] != t) ++spoilt;
+        pool.Return(two, bytes);
+      }
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  CHECK(spoilt == 0, "%d blocks were another thread's, too", spoilt.load());
+  CheckPool("after the threads", 0, 0);
+}
+
+// A large variable's new weights are in memory of the step before the last; what somebody else
+// still holds is not.
+void TestPooledOutputs() {
+  StepOptions options = Variant(kAdamWVariant);
+  Driven x(options, Shape{1, 40, 500}, false, 1u);
+  const size_t bytes = x.weights.size() * sizeof(float);
+  CHECK(OutputPool::Serves(bytes), "%zu bytes", bytes);
+  DrawGradient(&x.gradient, 2u, 1);
+  const TensorRef state = Floats(x.state);
+  const TensorRef gradient = Floats(x.gradient);
+  TensorRef weights = Floats(x.weights);
+  TensorRef held;
+  std::vector<float> held_values;
+  std::vector<const void*> places;
+  for (int t = 1; t <= 6; ++t) {
+    Result result = CallStep("CPU", EncodePlan(options, {x.Step(t, t, t == 1)}), {state}, {weights},
+                             {gradient});
+    CHECK(result.ok(), "step %d: %s", t, result.message.c_str());
+    weights = std::move(result.outputs[0]);
+    places.push_back(weights->data);
+    if (t == 4) {
+      held = weights;
+      held_values = Values(held);
+    }
+  }
+  CHECK(places[2] == places[0] && places[3] == places[1], "the memory is not used again");
+  CHECK(places[4] == places[2], "the memory is not used again beside a tensor that is held");
+  CHECK(places[5] != places[3], "memory that somebody holds was used");
+  CHECK(Values(held) == held_values, "what somebody holds was written");
+  CheckPool("weights and what is held", 2 * bytes, bytes);
+  held.reset();
+  weights.reset();
+  CheckPool("after all", 0, 0);
+}
+
 }  // namespace
 }  // namespace tfjs_ftp
 
@@ -167,6 +267,8 @@ int main() {
 #endif
   TestCpuOps();
   TestErrors();
+  TestOutputPool();
+  TestPooledOutputs();
   std::printf("ops on the CPU: %d checks, %d failures\n", g_checks, g_failures);
   return g_failures == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
 }

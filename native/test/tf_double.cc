@@ -302,6 +302,30 @@ TF_Tensor* TF_AllocateOutput(TF_OpKernelContext* context, int index, int dtype, 
   if (output != nullptr) context->outputs[i] = output->tensor;
   return output;
 }
+TF_Tensor* TF_NewTensor(int dtype, const int64_t* dims, int num_dims, void* data, size_t bytes,
+                        void (*free)(void*, size_t, void*), void* argument) {
+  ++State().live;
+  const auto drop = [free, argument](const tfjs_ftp::tf_double::Tensor* tensor) {
+    --State().live;
+    free(tensor->data, tensor->bytes, argument);
+    delete tensor;
+  };
+  const std::vector<int64_t> shape(dims, dims + num_dims);
+  return new TF_Tensor{
+      TensorRef(new tfjs_ftp::tf_double::Tensor{dtype, shape, true, bytes, data}, drop)};
+}
+void TF_SetOutput(TF_OpKernelContext* context, int index, const TF_Tensor* tensor,
+                  TF_Status* status) {
+  if (index < 0 || index >= TF_NumOutputs(context)) {
+    return SetStatus(status, tfjs_ftp::kTfInvalidArgument, "output index out of range");
+  }
+  const size_t i = static_cast<size_t>(index);
+  if (context->outputs_on_host[i] != tensor->tensor->on_host) {
+    return SetStatus(status, tfjs_ftp::kTfInternal, "the output is in the wrong memory");
+  }
+  context->outputs[i] = tensor->tensor;
+  SetStatus(status, tfjs_ftp::kTfOk, "");
+}
 TF_Tensor* TF_AllocateTemp(TF_OpKernelContext* context, int dtype, const int64_t* dims,
                            int num_dims, TfAllocatorAttributes* attributes, TF_Status* status) {
   TF_Tensor* const temporary =

@@ -19,6 +19,14 @@ async function cmake(args) {
   if (code !== 0) throw new SetupError(`cmake ${args.join(' ')} ended with code ${code}\n${tail(output)}`);
 }
 
+/** Whether cmake-js has built the addon there from this folder: a copied checkout brings the build of another one along. */
+function builtHere() {
+  const cache = path.join(ADDON_BUILD, 'CMakeCache.txt');
+  if (![cache, path.join(ADDON_BUILD, 'Release/tfjs_ftp.node')].every(fs.existsSync)) return false;
+  const source = /^CMAKE_HOME_DIRECTORY:INTERNAL=(.*)$/m.exec(fs.readFileSync(cache, 'utf8'))?.[1] ?? '';
+  return fs.existsSync(source) && fs.realpathSync(source) === fs.realpathSync(root);
+}
+
 async function main() {
   const [target] = process.argv.slice(2);
   if (!PROGRAMS.includes(target)) {
@@ -27,9 +35,7 @@ async function main() {
   if (!fs.existsSync(path.join(root, 'CMakeLists.txt'))) {
     throw new SetupError('the native benches are built from a checkout of tfjs-ftp, not from the package');
   }
-  const besideAddon = ['CMakeCache.txt', 'Release/tfjs_ftp.node'].every((file) =>
-    fs.existsSync(path.join(ADDON_BUILD, file)),
-  );
+  const besideAddon = builtHere();
   const build = besideAddon ? ADDON_BUILD : OWN_BUILD;
   if (!besideAddon) {
     await cmake(['-S', '.', '-B', build, '-DCMAKE_BUILD_TYPE=Release', '-DTFJS_FTP_SANITIZE=']);

@@ -79,6 +79,7 @@ export class OpImplementation implements Implementation {
   readonly gather?: Implementation['gather'];
   private attributes: OpAttribute[] = [];
   private inputs: Tensor[] = [];
+  private states = 0;
 
   constructor(
     private readonly addon: NativeAddon,
@@ -109,6 +110,7 @@ export class OpImplementation implements Implementation {
         throw error;
       }
     }
+    ++this.states;
     return state;
   }
 
@@ -208,6 +210,8 @@ export class OpImplementation implements Implementation {
 
   disposeState(state: VariableState): void {
     (state as OpState).slab.dispose();
+    // The memory that this optimizer's outputs would have taken at its next step.
+    if (--this.states === 0) this.addon.outputMemory(true);
   }
 }
 

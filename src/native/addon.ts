@@ -158,6 +158,13 @@ export interface NativeAddon {
   device?: NativeDevice;
   /** Finds libtensorflow and registers the ops, once per process. `paths`: further files to look at. */
   tensorflow(paths?: string[]): TensorflowStatus;
+  /**
+   * Memory of large outputs of the TensorFlow op on the host, in bytes, of the whole process: lent to tensors, and idle
+   * until a next step, which is never more than is lent.
+   *
+   * @param trim gives what is idle back to the system first.
+   */
+  outputMemory(trim: boolean): { lent: number; idle: number };
 }
 
 /** The addon, or why it is not there. */

@@ -13,7 +13,7 @@ import { bytesOf, MAKERS, range, stateBytes } from './support.js';
 const SIZES = [
   1, 2, 3, 4, 5, 7, 8, 12, 15, 16, 17, 24, 31, 32, 33, 48, 63, 64, 65, 100, 127, 128, 129, 255, 256,
 ];
-const LARGER = [257, 512, 1000, 1023, 1024, 1025, 2048, 3001, 4096, 5000, 8192, 10_007];
+const LARGER = [257, 512, 1000, 1023, 1024, 1025, 2048, 3001, 4096, 5000, 8192, 10_007, 20_002];
 
 /** As one column, so that every element is compared with its own row's norm; even sizes have two columns. */
 const shapeOf = (size: number): [number, number] => (size % 2 === 0 ? [size / 2, 2] : [size, 1]);
