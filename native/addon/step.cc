@@ -1,6 +1,8 @@
 // The step on host memory.
 #include "../kernels/step.h"
 
+#include <string>
+
 #include "../kernels/gather.h"
 #include "errors.h"
 #include "exports.h"
@@ -34,8 +36,8 @@ Napi::Value Gather(const Napi::CallbackInfo& info) {
   }
   if (info.Length() < 5 || !info[4].IsNumber()) return Reject(env, "gather takes want last");
   const int32_t want = info[4].As<Napi::Number>().Int32Value();
-  if (!CanGather(want)) {
-    return Reject(env, "gather: of what may be wanted only 1, the sum of squares, is compiled");
+  if (const char* wrong = GatherProblem(arguments.options, want)) {
+    return Reject(env, std::string("gather: ") + wrong);
   }
   Napi::Float64Array numbers = Napi::Float64Array::New(
       env, static_cast<size_t>(arguments.count()) * static_cast<size_t>(kGatherNumbers));

@@ -83,6 +83,22 @@ inline Partition MakePartition(int64_t outer, int64_t rows, int64_t inner) {
   return p;
 }
 
+// Of gathering: with up to ten sums a column, blocks are narrow enough for them to stay in cache,
+// and stripes are long enough for what they leave to be a small share of what was read.
+constexpr int64_t kGatherColumns = 1024;
+constexpr int64_t kGatherLines = 512;
+
+inline Partition MakeGatherPartition(int64_t outer, int64_t rows, int64_t inner) {
+  Partition p = MakePartition(outer, rows, inner);
+  if (p.walk == Walk::kRows) return p;
+  p.column_block = AtMost(p.columns, kGatherColumns);
+  p.column_blocks = CeilDiv(p.columns, p.column_block);
+  p.stripe = AtMost(kGatherLines, outer);
+  p.stripes = CeilDiv(outer, p.stripe);
+  p.chunks = p.stripes * p.column_blocks;
+  return p;
+}
+
 }  // namespace tfjs_ftp
 
 #endif  // TFJS_FTP_KERNELS_PARTITION_H_

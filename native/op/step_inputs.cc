@@ -83,8 +83,10 @@ bool ReadGatherInputs(OpContext* op, TF_OpKernelContext* context, StepInputs* in
   int64_t words = 0;
   const int32_t* const last = op->Int32Input(Tf().NumInputs(context) - 1, &words);
   if (!op->ok()) return false;
-  if (words != 1 || !CanGather(*last)) {
-    op->Fail(kTfInvalidArgument, "of what may be wanted only 1, the sum of squares, is compiled");
+  const char* const wrong =
+      words == 1 ? GatherProblem(inputs->options, *last) : "what is wanted must be one number";
+  if (wrong != nullptr) {
+    op->Fail(kTfInvalidArgument, wrong);
     return false;
   }
   *want = *last;

@@ -17,6 +17,7 @@
 #include "../kernels/state.h"
 #include "../kernels/step.h"
 #include "driven.h"
+#include "gather_oracle.h"
 #include "oracle_loop.h"
 
 namespace tfjs_ftp {
@@ -222,8 +223,74 @@ void TestGather() {
   options.check_finite = false;
   result = CpuGather(options, steps.data(), count, kWantSquares, numbers.data());
   CHECK(result.status == StepStatus::kOk && std::isnan(numbers[5 * kGatherNumbers]), "unchecked");
-  result = CpuGather(options, steps.data(), count, 2, numbers.data());
-  CHECK(result.status == StepStatus::kUnsupported, "what is not compiled");
+  CHECK(GatherProblem(options, 63) != nullptr, "no slot for the gradient");
+  CHECK(GatherProblem(options, 7) == nullptr && GatherProblem(options, 64) != nullptr, "want");
+}
+
+// Steps of every kind of variable, then its sums against the oracle; the same bits for any number
+// of threads. Returns the digest of all of them.
+uint64_t TestHyperGradients() {
+  uint64_t digest = 14695981039346656037u;
+  const std::vector<Shape> shapes = {{1, 1, 1},   {1, 1, 70001}, {1, 2, 131100}, {1, 50, 33},
+                                     {1, 9, 3},   {33, 65, 1},   {20, 1030, 1},  {1100, 9, 1},
+                                     {7, 11, 13}, {2, 1, 9},     {1100, 1, 5}};
+  int number = 0;
+  for (StepOptions options : GatheredMethods()) {
+    const std::string method = "method " + std::to_string(number++);
+    std::vector<Driven> variables;
+    std::vector<int> taken;
+    for (size_t i = 0; i < shapes.size(); ++i) {
+      // Each long one with one base of each rule.
+      const bool is_long = shapes[i].outer * shapes[i].rows * shapes[i].inner > 2000;
+      if (is_long && (i + static_cast<size_t>(number)) % 7 != 0) continue;
+      variables.emplace_back(options, shapes[i], i == 3 && number % 2 == 0, 7u);
+      taken.push_back(1 + static_cast<int>(i % 3));
+    }
+    std::vector<VariableStep> lasts;
+    for (size_t i = 0; i < variables.size(); ++i) {
+      Driven& x = variables[i];
+      for (int t = 1; t <= taken[i]; ++t) {
+        DrawGradient(&x.gradient, 3u, t);
+        // The last gradients point back, or outwards, so that SPD and DiGraP act.
+        const StateLayout layout = x.Layout(options);
+        const float sign = options.rule == Rule::kDigrap ? -2.0f : 1.0f;
+        for (size_t j = 0; j < x.gradient.size() && t > 1; ++j) {
+          if (layout[Slot::kAnchor] == kNoSection) break;
+          x.gradient[j] += 20.0f * sign * (x.weights[j] - x.state[layout[Slot::kAnchor] + j]);
+        }
+        lasts.resize(i + 1);
+        lasts[i] = x.Step(t, t, t == 1);
+        CpuStep(options, &lasts[i], 1);
+        x.weights = x.output;
+      }
+      DrawGradient(&x.gradient, 11u, 9);
+      lasts[i].from_weights = i == 1;
+    }
+    std::vector<double> first;
+    for (const int threads : {1, 2, 7}) {
+      options.threads = threads;
+      std::vector<double> numbers(lasts.size() * kGatherNumbers, 5.0);
+      const int64_t count = static_cast<int64_t>(lasts.size());
+      const StepResult result = CpuGather(options, lasts.data(), count, kWantAll, numbers.data());
+      CHECK(result.status == StepStatus::kOk, "%s", method.c_str());
+      if (threads == 1) first = numbers;
+      CHECK(numbers == first, "%s, %d threads", method.c_str(), threads);
+      // One number by itself.
+      std::vector<double> alone(numbers.size(), 5.0);
+      CpuGather(options, lasts.data(), count, 4, alone.data());
+      for (size_t j = 0; j < alone.size(); ++j) {
+        const size_t of = j % kGatherNumbers;
+        CHECK(alone[j] == (of == 0 || of == 3 || of == 4 ? first[j] : 0.0), "%s, alone",
+              method.c_str());
+      }
+    }
+    for (size_t i = 0; i < lasts.size(); ++i) {
+      const std::string name = method + ", " + Name(variables[i].shape);
+      CheckGathered(name.c_str(), &first[i * kGatherNumbers], OracleGather(options, lasts[i]));
+    }
+    Digest(std::vector<float>(first.begin(), first.end()), &digest);
+  }
+  return digest;
 }
 
 // Chunks cover every element once, whatever the shape.
@@ -326,7 +393,9 @@ void TestPlan() {
 int main(int argc, char** argv) {
   using namespace tfjs_ftp;
   if (argc > 1 && std::strcmp(argv[1], "--digest") == 0) {
-    std::printf("%s %016llx\n", CpuSimdName(), static_cast<unsigned long long>(TestThreads()));
+    const unsigned long long digest = TestThreads();
+    const unsigned long long gathered = TestHyperGradients();
+    std::printf("%s %016llx-%016llx\n", CpuSimdName(), digest, gathered);
     return g_failures == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
   }
   TestPlan();
@@ -338,6 +407,7 @@ int main(int argc, char** argv) {
   TestConcurrentSteps();
   TestNonFinite();
   TestGather();
+  TestHyperGradients();
   std::printf("%s, %d threads, bits %016llx: %d checks, %d failures\n", CpuSimdName(),
               CpuDefaultThreads(), static_cast<unsigned long long>(digest), g_checks, g_failures);
   return g_failures == 0 ? EXIT_SUCCESS : EXIT_FAILURE;

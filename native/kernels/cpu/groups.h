@@ -65,6 +65,15 @@ FTP_INLINE void WriteGroups(float* output, int64_t begin, int64_t end, bool stre
   ForGroups(i, end, [&](auto group) FTP_LAMBDA_INLINE { group.Store(output, value(group)); });
 }
 
+// Whether a sum of x - x, which is 0 for finite x and NaN for NaN and infinities, has stayed 0.
+FTP_INLINE bool IsZero(const FloatLanes& sum) {
+  float lanes[kLanes];
+  Store(lanes, sum);
+  float total = 0.0f;
+  for (int64_t i = 0; i < kLanes; ++i) total = total + lanes[i];
+  return total == 0.0f;
+}
+
 // Pass 1 of a group; lanes behind its end add nothing to the sums.
 template <class Base, class RulePiece, DeviationMode kMode, class Group, class Factors>
 FTP_INLINE auto DeviateGroup(const PassArgs& a, const typename Base::Scalars& base,

@@ -5,6 +5,7 @@
 #include "../methods.h"
 #include "groups.h"
 #include "walk_columns.h"
+#include "walk_gather.h"
 #include "walk_rows.h"
 
 namespace tfjs_ftp {
@@ -70,15 +71,6 @@ void Plain(const PassArgs& args, int64_t begin, int64_t end) {
   });
 }
 
-// Whether a sum of x - x, which is 0 for finite x and NaN for NaN and infinities, has stayed 0.
-FTP_INLINE bool IsZero(const FloatLanes& sum) {
-  float lanes[kLanes];
-  Store(lanes, sum);
-  float total = 0.0f;
-  for (int64_t i = 0; i < kLanes; ++i) total = total + lanes[i];
-  return total == 0.0f;
-}
-
 bool Gather(const PassArgs& args, int64_t begin, int64_t end, double* sums) {
   bool finite = true;
   VisitRule(args.rule, [&](auto rule_type) {
@@ -113,16 +105,15 @@ bool AllFinite(const float* x, int64_t count) {
   return IsZero(sum);
 }
 
-bool Squares(const float* x, int64_t count, double* sum) {
-  FloatLanes check(0.0f);
-  DoubleLanes total = ZeroDoubles();
-  ForGroups(0, count, [&](auto group) FTP_LAMBDA_INLINE {
-    const FloatLanes lanes = group.Load(x);
-    check = check + (lanes - lanes);
-    total = AccumulateSquare(total, lanes);
+bool Sums(const PassArgs& args, int64_t chunk, double* numbers) {
+  if (args.last.hypers == 0) return SquaresOfChunk(args, chunk, numbers);
+  bool finite = true;
+  VisitMethod(args.base, args.rule, [&](auto base_type, auto rule_type) {
+    using Base = PieceOf<decltype(base_type)>;
+    using LastRule = typename PieceOf<decltype(rule_type)>::LastRule;
+    if constexpr (Base::kLearns != 0) finite = GatherChunk<Base, LastRule>(args, chunk, numbers);
   });
-  *sum = SumLanes(total);
-  return IsZero(check);
+  return finite;
 }
 
 }  // namespace
@@ -132,7 +123,7 @@ bool Squares(const float* x, int64_t count, double* sum) {
 
 const PassTable& FTP_PASSES() {
   static const PassTable table = {
-      FTP_STRING(FTP_SIMD_NAME), Deviate, ProjectChunk, Plain, Gather, AllFinite, Squares};
+      FTP_STRING(FTP_SIMD_NAME), Deviate, ProjectChunk, Plain, Gather, AllFinite, Sums};
   return table;
 }
 

@@ -5,6 +5,7 @@
 #include <cstdint>
 
 #include "../around.h"
+#include "../methods/last_update.h"
 #include "../methods/method.h"
 #include "../partition.h"
 #include "../scalar_bytes.h"
@@ -33,6 +34,8 @@ struct PassArgs {
   double* partials;     // see Partition::partials
   double* chunk_total;  // (chunks) share of the rule's total, FTP's hyper-gradient
   double* chunk_max;    // (chunks) largest row number, where a chunk has whole rows
+  // Of gathering, whose scalars are those of the last update.
+  LastUpdate last;
 };
 
 struct PassTable {
@@ -48,8 +51,9 @@ struct PassTable {
   bool (*gather)(const PassArgs& args, int64_t begin, int64_t end, double* sums);
   // Whether all of x[0 .. count) are finite.
   bool (*all_finite)(const float* x, int64_t count);
-  // The same, and the sum of their squares.
-  bool (*squares)(const float* x, int64_t count, double* sum);
+  // The sums of a chunk (kGatherNumbers) before a step. Of rows that turn and lie in several chunks,
+  // what their turning needs goes to the partials. Returns whether the gradients are finite.
+  bool (*sums)(const PassArgs& args, int64_t chunk, double* numbers);
 };
 
 // Compiled from passes.cc once per instruction set.

@@ -319,13 +319,20 @@ FTP_INLINE DoubleLanes Accumulate(const DoubleLanes& sum, const FloatLanes& x) {
 #endif
   return out;
 }
-// sum + x^2, lane by lane, in float64.
-FTP_INLINE DoubleLanes AccumulateSquare(const DoubleLanes& sum, const FloatLanes& x) {
-  const DoubleLanes wide = Accumulate(ZeroDoubles(), x);
+// sum + x y, lane by lane, in float64.
+FTP_INLINE DoubleLanes AccumulateProduct(const DoubleLanes& sum, const FloatLanes& x,
+                                         const FloatLanes& y) {
   DoubleLanes out;
+#if defined(FTP_SIMD_SCALAR)
   for (int i = 0; i < kDoubleRegisters; ++i) {
-    out.r[i] = RegAddD(sum.r[i], RegMulD(wide.r[i], wide.r[i]));
+    out.r[i] = sum.r[i] + static_cast<double>(x.r[i]) * static_cast<double>(y.r[i]);
   }
+#else
+  for (int i = 0; i < kFloatRegisters; ++i) {
+    out.r[2 * i] = RegAddD(sum.r[2 * i], RegMulD(RegLow(x.r[i]), RegLow(y.r[i])));
+    out.r[2 * i + 1] = RegAddD(sum.r[2 * i + 1], RegMulD(RegHigh(x.r[i]), RegHigh(y.r[i])));
+  }
+#endif
   return out;
 }
 // The sum of the lanes as a fixed tree: halves are folded until one is left.

@@ -12,10 +12,13 @@
 #ifndef TFJS_FTP_KERNELS_METHODS_DIGRAP_H_
 #define TFJS_FTP_KERNELS_METHODS_DIGRAP_H_
 
+#include "last_update.h"
 #include "method.h"
 #include "scalar_adam.h"
 
 namespace tfjs_ftp {
+
+struct LastOfDigrap;
 
 struct Digrap {
   static constexpr Rule kCode = Rule::kDigrap;
@@ -36,6 +39,7 @@ struct Digrap {
     return Slots(Slot::kConstraint, Slot::kNorms, Slot::kAnchor, Slot::kDeviation);
   }
   static bool IsWhole(int32_t) { return true; }
+  using LastRule = LastOfDigrap;
 
   struct Scalars {
     ScalarAdam adam;
@@ -100,6 +104,37 @@ struct Digrap {
   template <class Io, class Args>
   static FTP_MEMBER void Store(const Io& io, const Args& a, const Extra<typename Io::T>& extra) {
     io.Store(a.state[Slot::kDeviation], extra.d);
+  }
+};
+
+// The last update: the state has D of before it, so that W = A + D.
+struct LastOfDigrap : LastOfNone {
+  static constexpr bool kHasRow = true;
+
+  struct Last {
+    float inverse_rate;  // a learning rate of 0 leaves no k
+  };
+  static Last Prepare(const Digrap::Numbers&, int32_t, bool, double rate) {
+    return {static_cast<float>(rate == 0.0 ? 0.0 : 1.0 / rate)};
+  }
+
+  template <class Io, class Args>
+  static FTP_MEMBER Held<typename Io::T> Hold(const Io& io, const Args& args) {
+    using T = typename Io::T;
+    const bool before = args.last.reads_before;
+    return {T(0.0f), before ? io.Load(args.state[Slot::kAnchor]) : T(0.0f),
+            before || args.last.reads_gradient ? io.Load(args.state[Slot::kDeviation]) : T(0.0f)};
+  }
+  // `row`: learningRate k, which has the sign of sum g D.
+  template <class T>
+  static FTP_MEMBER T Gradient(const Last& s, float omega, const T& row, const T& g,
+                               const Held<T>& held) {
+    const T k = Min(row, T(0.0f)) * T(s.inverse_rate);
+    return g - (T(omega) * k) * held.c;
+  }
+  template <class T>
+  static FTP_MEMBER T Before(const LastUpdate&, const Held<T>& held, const T&) {
+    return held.a + held.c;
   }
 };
 

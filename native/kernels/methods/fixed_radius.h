@@ -10,6 +10,7 @@
 #ifndef TFJS_FTP_KERNELS_METHODS_FIXED_RADIUS_H_
 #define TFJS_FTP_KERNELS_METHODS_FIXED_RADIUS_H_
 
+#include "ball.h"
 #include "method.h"
 
 namespace tfjs_ftp {
@@ -28,6 +29,7 @@ struct FixedRadius {
     return Slots(Slot::kConstraint, Slot::kNorms, Slot::kAnchor, Slot::kDeviation);
   }
   static bool IsWhole(int32_t flags) { return (flags & kFrobenius) != 0; }
+  using LastRule = LastOfBall;
 
   struct Scalars {
     float radius;

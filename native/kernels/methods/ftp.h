@@ -12,6 +12,7 @@
 #ifndef TFJS_FTP_KERNELS_METHODS_FTP_H_
 #define TFJS_FTP_KERNELS_METHODS_FTP_H_
 
+#include "ball.h"
 #include "method.h"
 #include "scalar_adam.h"
 
@@ -38,6 +39,7 @@ struct Ftp {
     return Slots(Slot::kConstraint, Slot::kNorms, Slot::kAnchor, Slot::kDeviation);
   }
   static bool IsWhole(int32_t) { return false; }
+  using LastRule = LastOfBall;  // gamma is held
 
   struct Scalars {
     ScalarAdam adam;

@@ -2,6 +2,7 @@
 #ifndef TFJS_FTP_KERNELS_METHODS_NONE_H_
 #define TFJS_FTP_KERNELS_METHODS_NONE_H_
 
+#include "last_update.h"
 #include "method.h"
 
 namespace tfjs_ftp {
@@ -14,6 +15,7 @@ struct NoRule {
   static constexpr int kGatherSums = 0;
   static SlotSet SlotsOf(int32_t) { return 0; }
   static bool IsWhole(int32_t) { return false; }
+  using LastRule = LastOfNone;
 
   struct Scalars {};
   static Scalars Prepare(const Numbers&, int32_t, const VariableStep&, const StepOptions&) {

@@ -3,6 +3,7 @@
 #ifndef TFJS_FTP_KERNELS_METHODS_PROPOSAL_H_
 #define TFJS_FTP_KERNELS_METHODS_PROPOSAL_H_
 
+#include "last_update.h"
 #include "method.h"
 
 namespace tfjs_ftp {
@@ -12,6 +13,8 @@ struct Proposal {
   static constexpr int kNumbers = 0;
   struct Numbers {};
   static SlotSet SlotsOf(int32_t) { return 0; }
+  // What made its proposals is not known.
+  static constexpr HyperSet kLearns = 0;
   struct Scalars {
     static constexpr bool reads_weights = false;
   };

@@ -12,9 +12,12 @@
 #ifndef TFJS_FTP_KERNELS_METHODS_SPD_H_
 #define TFJS_FTP_KERNELS_METHODS_SPD_H_
 
+#include "last_update.h"
 #include "method.h"
 
 namespace tfjs_ftp {
+
+struct LastOfSpd;
 
 struct Spd {
   static constexpr Rule kCode = Rule::kSpd;
@@ -33,6 +36,7 @@ struct Spd {
     return Slots(Slot::kConstraint, Slot::kNorms, Slot::kAnchor, Slot::kDeviation);
   }
   static bool IsWhole(int32_t flags) { return (flags & kRows) == 0; }
+  using LastRule = LastOfSpd;
 
   struct Scalars {
     float strength;
@@ -90,6 +94,27 @@ struct Spd {
   template <class T>
   static FTP_MEMBER T Ratio(float level, const T& row) {
     return T(1.0f) - T(level) * row;
+  }
+};
+
+// The last update. r does not depend on the strength, and is held for the base's numbers:
+// dW/dstrength = -r C where it acted.
+struct LastOfSpd : LastOfProjection {
+  static constexpr HyperSet kLearns = HyperSetOf(Hyper::kStrength);
+  static HyperSet LearnsOf(int32_t) { return kLearns; }
+
+  template <class Io, class Args>
+  static FTP_MEMBER Held<typename Io::T> Hold(const Io& io, const Args& args) {
+    return HoldDeviation(io, args, args.last.Has(Hyper::kStrength));
+  }
+  template <class T>
+  static FTP_MEMBER T Scale(float strength, const T& r) {
+    return Spd::Ratio(strength, r);
+  }
+  template <class T>
+  static FTP_MEMBER T ByStrength(const LastUpdate&, float strength, const T& r, const Held<T>& held,
+                                 const T&) {
+    return T(strength > 0.0f ? 1.0f : 0.0f) * (r * held.c);
   }
 };
 
