@@ -73,13 +73,16 @@ message(STATUS "tfjs-ftp: CUDA ${CMAKE_CUDA_COMPILER_VERSION}, architectures ${a
 set(TFJS_FTP_CUDA_HOST_SOURCES
   native/kernels/cuda/cuda_device.cc
   native/kernels/cuda/device_memory.cc
+  native/kernels/cuda/gather_table.cc
   native/kernels/cuda/launch_step.cc
   native/kernels/cuda/pinned_ring.cc
+  native/kernels/cuda/run_gather.cc
   native/kernels/cuda/run_step.cc
   native/kernels/cuda/work_table.cc)
 add_library(tfjs_ftp_cuda STATIC
   ${TFJS_FTP_CUDA_HOST_SOURCES}
   native/kernels/cuda/fused_kernel.cu
+  native/kernels/cuda/gather_kernels.cu
   native/kernels/cuda/step_kernels.cu)
 set_target_properties(tfjs_ftp_cuda PROPERTIES
   CUDA_ARCHITECTURES "${archs}"

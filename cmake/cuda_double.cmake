@@ -19,7 +19,8 @@ endif()
 
 # The production code with its launchers, and a CUDA runtime for it. Of the kernels' object files the host code alone is
 # used; their PTX is read by name from files beside them.
-set(kernel_sources native/kernels/cuda/fused_kernel.cu native/kernels/cuda/step_kernels.cu)
+set(kernel_sources
+  native/kernels/cuda/fused_kernel.cu native/kernels/cuda/gather_kernels.cu native/kernels/cuda/step_kernels.cu)
 function(tfjs_ftp_kernels_for_double target)
   set_target_properties(${target} PROPERTIES
     CUDA_ARCHITECTURES ${TFJS_FTP_PTX_ARCH}-virtual

@@ -30,6 +30,7 @@ Napi::Object DeviceExports(Napi::Env env) {
   Export<NewDeviceStepper>(&device, "newStepper");
   Export<FreeDeviceStepper>(&device, "freeStepper");
   Export<DeviceStep>(&device, "step");
+  Export<DeviceGather>(&device, "gather");
   return device;
 }
 #endif

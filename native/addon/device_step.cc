@@ -17,6 +17,26 @@ CudaStepper* StepperFrom(const Napi::Value& value) {
   return FromHandle<CudaStepper>(value, kStepperTag);
 }
 
+const char* const kArrays = "buffers of the stepper's device";
+
+FloatsOf FloatsOfStepper(const CudaStepper& stepper) {
+  const int device = stepper.device();
+  return [device](const Napi::Value& value, int64_t length) -> float* {
+    const DeviceMemory* const memory = DeviceMemoryFrom(value);
+    const int64_t bytes = length * static_cast<int64_t>(sizeof(float));
+    if (memory == nullptr || memory->device() != device || memory->bytes() < bytes) return nullptr;
+    return static_cast<float*>(memory->get());
+  };
+}
+
+void Throw(Napi::Env env, const CudaResult& result) {
+  if (result.cuda != 0) {
+    ThrowCuda(env, result.cuda);
+  } else {
+    ThrowStatus(env, result.step);
+  }
+}
+
 }  // namespace
 
 Napi::Value NewDeviceStepper(const Napi::CallbackInfo& info) {
@@ -37,26 +57,30 @@ Napi::Value DeviceStep(const Napi::CallbackInfo& info) {
   Napi::Env env = info.Env();
   CudaStepper* const stepper = StepperFrom(info[0]);
   if (stepper == nullptr) return Reject(env, "step takes a stepper first");
-  const auto floats = [stepper](const Napi::Value& value, int64_t length) -> float* {
-    const DeviceMemory* const memory = DeviceMemoryFrom(value);
-    const int64_t bytes = length * static_cast<int64_t>(sizeof(float));
-    if (memory == nullptr || memory->device() != stepper->device() || memory->bytes() < bytes) {
-      return nullptr;
-    }
-    return static_cast<float*>(memory->get());
-  };
   StepArguments arguments;
-  if (!ReadStepArguments(info, 1, "buffers of the stepper's device", floats, Call::kStep,
-                         &arguments)) {
+  if (!ReadStepArguments(info, 1, kArrays, FloatsOfStepper(*stepper), Call::kStep, &arguments)) {
     return env.Undefined();
   }
-  const CudaResult result =
-      stepper->Step(arguments.options, arguments.variables.data(), arguments.count());
-  if (result.cuda != 0) {
-    ThrowCuda(env, result.cuda);
-  } else {
-    ThrowStatus(env, result.step);
+  Throw(env, stepper->Step(arguments.options, arguments.variables.data(), arguments.count()));
+  return env.Undefined();
+}
+
+Napi::Value DeviceGather(const Napi::CallbackInfo& info) {
+  Napi::Env env = info.Env();
+  CudaStepper* const stepper = StepperFrom(info[0]);
+  if (stepper == nullptr) return Reject(env, "gather takes a stepper first");
+  StepArguments arguments;
+  int32_t want = 0;
+  if (!ReadStepArguments(info, 1, kArrays, FloatsOfStepper(*stepper), Call::kGather, &arguments) ||
+      !ReadWant(info, 5, arguments.options, &want)) {
+    return env.Undefined();
   }
+  Napi::Float64Array numbers = Napi::Float64Array::New(
+      env, static_cast<size_t>(arguments.count()) * static_cast<size_t>(kGatherNumbers));
+  const CudaResult result = stepper->Gather(arguments.options, arguments.variables.data(),
+                                            arguments.count(), want, numbers.Data());
+  if (result.ok()) return numbers;
+  Throw(env, result);
   return env.Undefined();
 }
 

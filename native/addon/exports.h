@@ -67,6 +67,8 @@ Napi::Value FreeDeviceStepper(const Napi::CallbackInfo& info);
 // step(stepper, plan, states, weights, gradients, outputs): one fused step on buffers of the
 // stepper's device.
 Napi::Value DeviceStep(const Napi::CallbackInfo& info);
+// gather(stepper, plan, states, weights, gradients, want) -> Float64Array: as that of step.cc
+Napi::Value DeviceGather(const Napi::CallbackInfo& info);
 #endif
 
 }  // namespace tfjs_ftp

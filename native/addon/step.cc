@@ -1,8 +1,6 @@
 // The step on host memory.
 #include "../kernels/step.h"
 
-#include <string>
-
 #include "../kernels/gather.h"
 #include "errors.h"
 #include "exports.h"
@@ -34,11 +32,8 @@ Napi::Value Gather(const Napi::CallbackInfo& info) {
   if (!ReadStepArguments(info, 0, "Float32Arrays", HostFloats, Call::kGather, &arguments)) {
     return env.Undefined();
   }
-  if (info.Length() < 5 || !info[4].IsNumber()) return Reject(env, "gather takes want last");
-  const int32_t want = info[4].As<Napi::Number>().Int32Value();
-  if (const char* wrong = GatherProblem(arguments.options, want)) {
-    return Reject(env, std::string("gather: ") + wrong);
-  }
+  int32_t want = 0;
+  if (!ReadWant(info, 4, arguments.options, &want)) return env.Undefined();
   Napi::Float64Array numbers = Napi::Float64Array::New(
       env, static_cast<size_t>(arguments.count()) * static_cast<size_t>(kGatherNumbers));
   const StepResult result = CpuGather(arguments.options, arguments.variables.data(),

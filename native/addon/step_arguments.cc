@@ -2,6 +2,7 @@
 
 #include <string>
 
+#include "../kernels/gather.h"
 #include "../kernels/plan.h"
 #include "../kernels/state.h"
 #include "errors.h"
@@ -82,6 +83,19 @@ bool ReadStepArguments(const Napi::CallbackInfo& info, size_t first, const char*
     }
   }
   return true;
+}
+
+bool ReadWant(const Napi::CallbackInfo& info, size_t index, const StepOptions& options,
+              int32_t* want) {
+  Napi::Env env = info.Env();
+  if (info.Length() <= index || !info[index].IsNumber()) {
+    Reject(env, "gather takes want last");
+    return false;
+  }
+  *want = info[index].As<Napi::Number>().Int32Value();
+  const char* const wrong = GatherProblem(options, *want);
+  if (wrong != nullptr) Reject(env, std::string("gather: ") + wrong);
+  return wrong == nullptr;
 }
 
 }  // namespace tfjs_ftp

@@ -31,6 +31,10 @@ enum class Call { kStep, kGather };
 bool ReadStepArguments(const Napi::CallbackInfo& info, size_t first, const char* arrays,
                        const FloatsOf& floats, Call call, StepArguments* arguments);
 
+// Reads what is wanted of gathering, argument `index`. Returns false if a TypeError is pending.
+bool ReadWant(const Napi::CallbackInfo& info, size_t index, const StepOptions& options,
+              int32_t* want);
+
 }  // namespace tfjs_ftp
 
 #endif  // TFJS_FTP_ADDON_STEP_ARGUMENTS_H_

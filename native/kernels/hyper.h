@@ -15,7 +15,7 @@ struct PreparedLast {
   Rule rule = Rule::kNone;
   bool projects = false;
   bool whole = false;     // the rule took the tensor as one row
-  int32_t turn_sums = 0;  // sums per row, where rows turn
+  int32_t turn_sums = 0;  // sums per row that lie in memory, where rows turn
   ScalarBytes base_scalars;
   ScalarBytes rule_scalars;
 };
@@ -66,13 +66,16 @@ inline PreparedLast PrepareLast(const StepOptions& options, const VariableStep& 
                           (last.Has(Hyper::kStrength) && LastRule::kStrengthReadsBefore);
       result.projects = LastRule::kProjects;
       result.whole = LastRule::kProjects && RulePiece::IsWhole(flags);
-      if (LastRule::kTurns) result.turn_sums = TurnSums(last.hypers);
+      if (LastRule::kTurns) result.turn_sums = TurnPlaces(last.hypers);
       result.base_scalars.Set(Base::PrepareLast(base, options.base_flags, x));
       result.rule_scalars.Set(LastRule::Prepare(rule, flags, RulePiece::IsWhole(flags), rate));
     }
   });
   return result;
 }
+
+template <class Base>
+constexpr bool kHasBeta2 = (Base::kLearns & HyperSetOf(Hyper::kBeta2)) != 0;
 
 template <bool kScales, class T>
 FTP_INLINE T Scaled(const T& scale, const T& y) {
@@ -115,7 +118,7 @@ FTP_INLINE void TakeDerivatives(const Io& io, const Args& args, const typename B
   if (u.Has(Hyper::kFirst)) {
     sums->template Take<Hyper::kFirst>(io, Scaled<kScales>(scale, Base::ByFirst(base, u, left, seen)));
   }
-  if constexpr ((Base::kLearns & HyperSetOf(Hyper::kBeta2)) != 0) {
+  if constexpr (kHasBeta2<Base>) {
     if (u.Has(Hyper::kBeta2)) {
       sums->template Take<Hyper::kBeta2>(io, Scaled<kScales>(scale, Base::ByBeta2(base, u, left, seen)));
     }

@@ -71,7 +71,7 @@ const std::vector<OpDefinition>& Definitions() {
        {"N: int >= 1"},
        {"plan", "want", "numbers"},
        ComputeGatherCpu,
-       nullptr},
+       TFJS_FTP_GPU(ComputeGatherGpu)},
   };
   return definitions;
 }

@@ -1,5 +1,4 @@
 // TfjsFtpGather on host memory: sums of the gradients before a step.
-#include <cstring>
 #include <exception>
 #include <vector>
 
@@ -21,11 +20,7 @@ void ComputeGatherCpu(void*, TF_OpKernelContext* context) {
         CpuGather(inputs.options, inputs.variables.data(),
                   static_cast<int64_t>(inputs.variables.size()), want, numbers.data());
     if (result.status != StepStatus::kOk) return FailStep(&op, result);
-    // tfjs has no float64: each number as two words.
-    const int64_t words = 2 * static_cast<int64_t>(numbers.size());
-    TF_Tensor* const output = op.Int32Output(0, {words});
-    if (output == nullptr) return;
-    std::memcpy(Tf().TensorData(output), numbers.data(), numbers.size() * sizeof(double));
+    WriteGathered(&op, numbers);
   } catch (const std::exception& error) {
     op.Fail(kTfInternal, error.what());
   }

@@ -11,6 +11,7 @@ void ComputeAllocateGpu(void* kernel, TF_OpKernelContext* context);
 void ComputeReadGpu(void* kernel, TF_OpKernelContext* context);
 void ComputeWriteGpu(void* kernel, TF_OpKernelContext* context);
 void ComputeStepGpu(void* kernel, TF_OpKernelContext* context);
+void ComputeGatherGpu(void* kernel, TF_OpKernelContext* context);
 
 // How these ops are ordered with TensorFlow's work; set when they are registered.
 StreamOrder GpuStreamOrder();

@@ -1,5 +1,7 @@
 #include "step_inputs.h"
 
+#include <cstring>
+
 #include "../kernels/gather.h"
 #include "../kernels/plan.h"
 #include "../kernels/state.h"
@@ -91,6 +93,13 @@ bool ReadGatherInputs(OpContext* op, TF_OpKernelContext* context, StepInputs* in
   }
   *want = *last;
   return true;
+}
+
+void WriteGathered(OpContext* op, const std::vector<double>& numbers) {
+  const int64_t words = 2 * static_cast<int64_t>(numbers.size());
+  TF_Tensor* const output = op->Int32Output(0, {words});
+  if (output == nullptr) return;
+  std::memcpy(Tf().TensorData(output), numbers.data(), numbers.size() * sizeof(double));
 }
 
 void FailStep(OpContext* op, const StepResult& result) {

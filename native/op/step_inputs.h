@@ -28,6 +28,9 @@ bool ReadStepInputs(OpContext* op, TF_OpKernelContext* context, OutputMemory mem
 bool ReadGatherInputs(OpContext* op, TF_OpKernelContext* context, StepInputs* inputs,
                       int32_t* want);
 
+// The op's one output, in host memory: tfjs has no float64, so each number is two words.
+void WriteGathered(OpContext* op, const std::vector<double>& numbers);
+
 // Fails the op where the step has failed. src/backends/op.ts recognises the message of a gradient
 // that is not finite.
 void FailStep(OpContext* op, const StepResult& result);

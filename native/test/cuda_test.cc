@@ -13,9 +13,11 @@
 #include "../kernels/cuda/cuda_device.h"
 #include "../kernels/cuda/launch_step.h"
 #include "../kernels/cuda/pinned_ring.h"
+#include "../kernels/cuda/run_gather.h"
 #include "../kernels/cuda/work_table.h"
 #include "device_memory.h"
 #include "driven.h"
+#include "gather_oracle.h"
 #include "oracle_loop.h"
 #include "step_alone.h"
 
@@ -274,6 +276,109 @@ void TestInFlight() {
   }
 }
 
+// The sums on a device, of some variables at a time.
+std::vector<double> GatherOn(const StepOptions& options, const std::vector<VariableStep>& list,
+                             int32_t want, CudaResult* result) {
+  const GatherTable table(options, list.data(), static_cast<int64_t>(list.size()), want);
+  DeviceFloats scratch(table.scratch_bytes() / static_cast<int64_t>(sizeof(float)) + 1);
+  scratch.Poison();
+  CUDA_OK(cudaDeviceSynchronize());
+  std::vector<double> numbers(list.size() * kGatherNumbers, 5.0);
+  *result = RunCudaGather(table, scratch.get(), nullptr, numbers.data());
+  return numbers;
+}
+
+// Every method on a walk or two, so that every base and rule meets every walk: against the oracle
+// and, but for the order of sums, against the CPU; the same bits whatever the alignment.
+void TestGather() {
+  const std::vector<Shape> shapes = {{1, 1, 17},   {1, 7, 33},  {1, 2, 20001}, {33, 260, 1},
+                                     {70, 65, 1},  {9, 12, 64}, {4, 5, 6},     {1, 130, 9},
+                                     {1100, 3, 1}, {0, 3, 3}};
+  int number = 0;
+  for (StepOptions options : GatheredMethods()) {
+    options.check_finite = true;
+    const std::string method = "sums, method " + std::to_string(number);
+    std::vector<Driven> variables;
+    std::vector<VariableStep> steps;
+    for (size_t i = 0; i < shapes.size(); ++i) {
+      if ((i + static_cast<size_t>(number)) % 4 != 0 && i + 1 != shapes.size()) continue;
+      variables.emplace_back(options, shapes[i], i == 1, 7u);
+    }
+    for (Driven& x : variables) steps.push_back(StepThenDraw(options, 3, &x));
+    std::vector<double> on_cpu(steps.size() * kGatherNumbers);
+    CpuGather(options, steps.data(), static_cast<int64_t>(steps.size()), kWantAll, on_cpu.data());
+    std::vector<double> first;
+    for (const int64_t offset : {0, 0, 1}) {
+      OnDevice device(&variables, 3, offset, [](size_t) { return false; });
+      CudaResult result;
+      const std::vector<double> numbers = GatherOn(options, device.list, kWantAll, &result);
+      CHECK(result.ok(), "%s", method.c_str());
+      if (first.empty()) first = numbers;
+      CHECK(numbers == first, "%s, offset %d", method.c_str(), static_cast<int>(offset));
+      for (size_t i = 0; i < variables.size(); ++i) {
+        CHECK(device.states[i].Download() == variables[i].state, "%s: written", method.c_str());
+      }
+    }
+    for (size_t i = 0; i < variables.size(); ++i) {
+      const std::string name = method + ", " + Name(variables[i].shape);
+      const OracleSums oracle = OracleGather(options, steps[i]);
+      const double* const own = &first[i * kGatherNumbers];
+      const double* const cpu = &on_cpu[i * kGatherNumbers];
+      CheckGathered(name.c_str(), own, oracle);
+      for (size_t h = 0; h < kHypers; ++h) {
+        const double size = oracle.sizes[h];
+        CHECK(std::abs(own[1 + 2 * h] - cpu[1 + 2 * h]) <= 1e-12 * std::sqrt(cpu[0] * size) &&
+                  std::abs(own[2 + 2 * h] - cpu[2 + 2 * h]) <= 1e-12 * size,
+              "%s: %d is not that of the CPU", name.c_str(), static_cast<int>(h));
+      }
+    }
+    ++number;
+  }
+}
+
+// Squares alone; a variable without a last step; what is not finite.
+void TestGatherKinds() {
+  StepOptions options = GatheredMethods()[1];
+  for (const bool check_finite : {true, false}) {
+    options.check_finite = check_finite;
+    std::vector<Driven> variables(3, Driven(options, Shape{40, 30, 1}, false, 7u));
+    for (Driven& x : variables) StepThenDraw(options, 2, &x);
+    OnDevice device(&variables, 2, 0, [](size_t i) { return i == 1; });
+    CudaResult result;
+    const std::vector<double> all = GatherOn(options, device.list, kWantAll, &result);
+    const std::vector<double> squares = GatherOn(options, device.list, kWantSquares, &result);
+    const std::vector<double> rate = GatherOn(options, device.list, 2, &result);
+    for (size_t i = 0; i < all.size(); ++i) {
+      const size_t of = i % kGatherNumbers;
+      // In another order: no column matters.
+      CHECK(of == 0 ? std::abs(squares[i] - all[i]) <= 1e-12 * all[i] : squares[i] == 0.0,
+            "squares alone, %d", static_cast<int>(i));
+      CHECK(rate[i] == (of < 3 ? all[i] : 0.0), "one number alone, %d", static_cast<int>(i));
+      const bool assigned = i / kGatherNumbers == 1;
+      CHECK((all[i] == 0.0) == (assigned ? of > 0 : of > 8), "number %d", static_cast<int>(i));
+    }
+    variables[2].gradient[1100] = std::numeric_limits<float>::infinity();
+    OnDevice bad(&variables, 2, 0, [](size_t) { return false; });
+    const std::vector<double> none = GatherOn(options, bad.list, kWantAll, &result);
+    CHECK(result.cuda == cudaSuccess, "CUDA");
+    if (check_finite) {
+      CHECK(result.step.status == StepStatus::kNonFiniteGradient && result.step.variable == 2,
+            "variable %d", static_cast<int>(result.step.variable));
+      CHECK(none[0] == 5.0, "written");
+    } else {
+      CHECK(result.ok() && std::isinf(none[2 * kGatherNumbers]), "unchecked");
+    }
+  }
+  Driven proposed(FtpOptions<Proposal>({}), Shape{1, 7, 33}, false, 1u);
+  DrawGradient(&proposed.gradient, 1u, 1);
+  std::vector<Driven> list = {proposed};
+  const OnDevice device(&list, 2, 0, [](size_t) { return false; });
+  CudaResult result;
+  const std::vector<double> numbers =
+      GatherOn(FtpOptions<Proposal>({}), device.list, kWantAll, &result);
+  CHECK(result.ok() && numbers[0] > 0 && numbers[1] == 0, "a proposal");
+}
+
 // More than 2^31 elements: after step 1 the output is the anchor, everywhere, and C is W - U - A.
 void TestHuge() {
   const StepOptions options = FtpOptions<Proposal>({});
@@ -350,6 +455,8 @@ int main() {
     TestHuge();
   } else {
     TestNonFinite();
+    TestGatherKinds();
+    TestGather();
     TestInFlight();
     TestSameBits();
     TestOracle();

@@ -265,6 +265,39 @@ void TestNonFinite() {
   good.Compare("after a step that was left out");
 }
 
+// Sums by a stepper are those of the CPU, between steps that have more scratch memory, and fewer.
+void TestGather() {
+  StepOptions options = AdamW(true);
+  options.keeps_gradient = true;
+  CudaStepper stepper(0);
+  Pair small(options, Shape{1, 5, 16}, true, 4u);
+  Pair large(options, Shape{300, 130, 1}, false, 5u);
+  for (int t = 1; t <= 3; ++t) {
+    for (Pair* pair : {&small, &large}) {
+      CUDA_OK(StepOne(&stepper, options, pair, t));
+      pair->StepOnHost(options, t);
+    }
+  }
+  const std::vector<VariableStep> list = {small.OnDevice(3), large.OnDevice(3)};
+  std::vector<double> numbers(list.size() * kGatherNumbers, 5.0);
+  CHECK(stepper.Gather(options, list.data(), 2, kWantAll, numbers.data()).ok(), "gather");
+  const std::vector<VariableStep> on_host = {small.host.Step(3, 3, false),
+                                             large.host.Step(3, 3, false)};
+  std::vector<double> expected(numbers.size());
+  CpuGather(options, on_host.data(), 2, kWantAll, expected.data());
+  for (size_t i = 0; i < numbers.size(); ++i) {
+    const double limit = i < kGatherNumbers ? 1e-12 : 1e-3;  // gamma differs in its last bits
+    CHECK(std::abs(numbers[i] - expected[i]) <= limit * std::abs(expected[i]) + 1e-12,
+          "number %d: %g, not %g", static_cast<int>(i), numbers[i], expected[i]);
+  }
+  small.Compare("after gathering");
+  const float infinity = std::numeric_limits<float>::infinity();
+  CUDA_OK(large.gradient.memory().Upload(4 * 777, &infinity, sizeof(infinity)));
+  const CudaResult bad = stepper.Gather(options, list.data(), 2, kWantSquares, expected.data());
+  CHECK(bad.step.status == StepStatus::kNonFiniteGradient && bad.step.variable == 1, "not finite");
+  CHECK(CudaStepper(0).Gather(options, nullptr, 0, kWantAll, nullptr).ok(), "no variables");
+}
+
 #if defined(TFJS_FTP_CUDA_DOUBLE)
 // Without the check nothing is waited for, with it everything.
 void TestWaits() {
@@ -293,6 +326,16 @@ void TestFaults() {
   CUDA_OK(StepOne(&stepper, options, &pair, 1));
   pair.StepOnHost(options, 1);
   pair.Compare("after failures");
+  const VariableStep step = pair.OnDevice(1);
+  double numbers[kGatherNumbers];
+  const auto gather = [&] {
+    return CudaStepper(0).Gather(options, &step, 1, kWantSquares, numbers).cuda;
+  };
+  cuda_double::FailDeviceAllocation(1);
+  CHECK(IsOutOfMemory(gather()), "scratch memory of gathering");
+  cuda_double::FailLaunch(2);
+  CHECK(gather() == cudaErrorLaunchOutOfResources, "launch of gathering");
+  CUDA_OK(gather());
   cuda_double::LoseDevice(0);
   CHECK(StepOne(&stepper, options, &pair, 2) == cudaErrorLaunchFailure, "lost device");
   cuda_double::Reset();
@@ -317,6 +360,7 @@ int main() {
   TestSteps();
   TestOrder();
   TestNonFinite();
+  TestGather();
 #if defined(TFJS_FTP_CUDA_DOUBLE)
   TestWaits();
   CHECK(cuda_double::Misuses() == 0, "%s", cuda_double::LastMisuse().c_str());

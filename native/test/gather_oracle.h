@@ -59,6 +59,29 @@ struct View {
 
 }  // namespace gather_oracle
 
+// Takes `steps` steps of a variable on the CPU; returns the last of them, with the gradient of the
+// next step in its place.
+inline VariableStep StepThenDraw(const StepOptions& options, int steps, Driven* x) {
+  VariableStep last;
+  const StateLayout layout = x->Layout(options);
+  const float sign = options.rule == Rule::kDigrap ? -20.0f : 20.0f;
+  for (int t = 1; t <= steps; ++t) {
+    DrawGradient(&x->gradient, 3u, t);
+    // Later gradients point back, or outwards, so that SPD and DiGraP act.
+    for (size_t j = 0; j < x->gradient.size() && t > 1; ++j) {
+      if (layout[Slot::kAnchor] == kNoSection) break;
+      x->gradient[j] +=
+          sign * (x->weights[j] - x->state[static_cast<size_t>(layout[Slot::kAnchor]) + j]);
+    }
+    last = x->Step(t, t, t == 1);
+    CpuStep(options, &last, 1);
+    x->weights = x->output;
+  }
+  DrawGradient(&x->gradient, 11u, 9);
+  last = x->Step(steps, steps, false);
+  return last;
+}
+
 // All sums of one variable, and for each number the sum of squares that X would have if none of its
 // terms were taken from another.
 struct OracleSums {

@@ -10,6 +10,7 @@
 #include "../kernels/plan.h"
 #include "../op/tf_api.h"
 #include "device_memory.h"
+#include "gather_oracle.h"
 #include "gpu_op_harness.h"
 #include "oracle_loop.h"
 #include "step_alone.h"
@@ -25,7 +26,8 @@ using tf_double::Result;
 using tf_double::TensorRef;
 
 void TestRegistered() {
-  for (const char* op : {"TfjsFtpAllocate", "TfjsFtpRead", "TfjsFtpWrite", "TfjsFtpStep"}) {
+  for (const char* op :
+       {"TfjsFtpAllocate", "TfjsFtpRead", "TfjsFtpWrite", "TfjsFtpStep", "TfjsFtpGather"}) {
     CHECK(tf_double::HasKernel(op, "CPU") && tf_double::HasKernel(op, "GPU"), "%s", op);
   }
 }
@@ -74,6 +76,36 @@ void TestResults() {
   }
   CHECK(tf_double::LiveTensors() == 0, "%d tensors left",
         static_cast<int>(tf_double::LiveTensors()));
+}
+
+// The sums by the op are those of the kernels by themselves.
+void TestGather() {
+  const TheirStream theirs(cudaStreamNonBlocking);
+  for (StepOptions options : GatheredMethods()) {
+    options.check_finite = true;
+    Driven x(options, Shape{9, 12, 5}, false, 4u);
+    const VariableStep step = StepThenDraw(options, 3, &x);
+    const TensorRef state = theirs.Put(x.state);
+    const auto call = [&](const std::vector<float>& gradient, int32_t want) {
+      return CallGather("GPU", EncodePlan(options, {step}), {state}, {theirs.Put(x.weights)},
+                        {theirs.Put(gradient)}, want);
+    };
+    const Result result = call(x.gradient, kWantAll);
+    CHECK(result.ok(), "%s", result.message.c_str());
+    if (!result.ok()) return;
+    const std::vector<double> numbers = GatheredBy(result);
+    CHECK(numbers.size() == kGatherNumbers, "numbers");
+    CheckGathered("by the op", numbers.data(), OracleGather(options, step));
+    CHECK(SameBits({theirs.Get(state)}, {x.state}), "the state was written");
+    std::vector<float> bad = x.gradient;
+    bad.back() = std::numeric_limits<float>::quiet_NaN();
+    const Result refused = call(bad, kWantSquares);
+    CHECK(refused.code == kTfInvalidArgument && refused.message == "TFJS_FTP_NON_FINITE 0", "%s",
+          refused.message.c_str());
+    tf_double::RefuseAllocation(1);
+    CHECK(call(x.gradient, kWantSquares).code == kTfResourceExhausted, "no scratch memory");
+  }
+  CHECK(tf_double::LiveTensors() == 0, "tensors left");
 }
 
 // A model two steps on its way, and what a failed third step must leave as it is.
@@ -290,6 +322,7 @@ int main() {
   CHECK(SetUpOps(), "no GPU kernels registered");
   TestRegistered();
   TestResults();
+  TestGather();
   TestNonFinite();
   TestRefused();
   TestTensorFlowOutOfMemory();

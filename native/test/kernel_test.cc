@@ -248,22 +248,7 @@ uint64_t TestHyperGradients() {
     }
     std::vector<VariableStep> lasts;
     for (size_t i = 0; i < variables.size(); ++i) {
-      Driven& x = variables[i];
-      for (int t = 1; t <= taken[i]; ++t) {
-        DrawGradient(&x.gradient, 3u, t);
-        // The last gradients point back, or outwards, so that SPD and DiGraP act.
-        const StateLayout layout = x.Layout(options);
-        const float sign = options.rule == Rule::kDigrap ? -2.0f : 1.0f;
-        for (size_t j = 0; j < x.gradient.size() && t > 1; ++j) {
-          if (layout[Slot::kAnchor] == kNoSection) break;
-          x.gradient[j] += 20.0f * sign * (x.weights[j] - x.state[layout[Slot::kAnchor] + j]);
-        }
-        lasts.resize(i + 1);
-        lasts[i] = x.Step(t, t, t == 1);
-        CpuStep(options, &lasts[i], 1);
-        x.weights = x.output;
-      }
-      DrawGradient(&x.gradient, 11u, 9);
+      lasts.push_back(StepThenDraw(options, taken[i], &variables[i]));
       lasts[i].from_weights = i == 1;
     }
     std::vector<double> first;

@@ -85,4 +85,22 @@ Result CallStep(const std::string& device, const std::vector<int32_t>& plan, con
   return tf_double::Run("TfjsFtpStep", device, static_cast<int>(states.size()), inputs);
 }
 
+Result CallGather(const std::string& device, const std::vector<int32_t>& plan,
+                  const Tensors& states, const Tensors& weights, const Tensors& gradients,
+                  int32_t want) {
+  Tensors inputs = {Integers(plan)};
+  for (const Tensors* list : {&states, &weights, &gradients}) {
+    inputs.insert(inputs.end(), list->begin(), list->end());
+  }
+  inputs.push_back(Integers({want}));
+  return tf_double::Run("TfjsFtpGather", device, static_cast<int>(states.size()), inputs);
+}
+
+std::vector<double> GatheredBy(const Result& result) {
+  const TensorRef& output = result.outputs.at(0);
+  std::vector<double> numbers(output->bytes / sizeof(double));
+  std::memcpy(numbers.data(), output->data, output->bytes);
+  return numbers;
+}
+
 }  // namespace tfjs_ftp

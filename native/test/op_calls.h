@@ -31,6 +31,12 @@ tf_double::Result CallStep(const std::string& device, const std::vector<int32_t>
                            const Tensors& states, const Tensors& weights, const Tensors& gradients,
                            const Tensors& proposals = {});
 
+tf_double::Result CallGather(const std::string& device, const std::vector<int32_t>& plan,
+                             const Tensors& states, const Tensors& weights,
+                             const Tensors& gradients, int32_t want);
+// The numbers of its output.
+std::vector<double> GatheredBy(const tf_double::Result& result);
+
 }  // namespace tfjs_ftp
 
 #endif  // TFJS_FTP_TEST_OP_CALLS_H_

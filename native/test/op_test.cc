@@ -8,6 +8,7 @@
 #include "../op/ftp_ops.h"
 #include "../op/output_pool.h"
 #include "driven.h"
+#include "gather_oracle.h"
 #include "op_calls.h"
 #include "oracle_loop.h"
 #if defined(TFJS_FTP_HAVE_CUDA)
@@ -21,7 +22,8 @@ using tf_double::NewTensor;
 using tf_double::Result;
 using tf_double::TensorRef;
 
-const char* const kOps[] = {"TfjsFtpAllocate", "TfjsFtpRead", "TfjsFtpWrite", "TfjsFtpStep"};
+const char* const kOps[] = {"TfjsFtpAllocate", "TfjsFtpRead", "TfjsFtpWrite", "TfjsFtpStep",
+                            "TfjsFtpGather"};
 
 TensorFlowState Register() { return RegisterTensorFlowOps({TFJS_FTP_TF_DOUBLE_FILE}); }
 
@@ -121,6 +123,23 @@ void TestCpuOps() {
         static_cast<int>(tf_double::LiveTensors()));
 }
 
+// The sums by the op are those of CpuGather.
+void TestGather() {
+  int number = 0;
+  for (const StepOptions& options : GatheredMethods()) {
+    Driven x(options, Shape{3, 40, 5}, number++ % 5 == 4, 4u);
+    const VariableStep step = StepThenDraw(options, 3, &x);
+    std::vector<double> direct(kGatherNumbers);
+    CpuGather(options, &step, 1, kWantAll, direct.data());
+    const TensorRef state = Floats(x.state);
+    const Result result = CallGather("CPU", EncodePlan(options, {step}), {state},
+                                     {Floats(x.weights)}, {Floats(x.gradient)}, kWantAll);
+    CHECK(result.ok() && GatheredBy(result) == direct, "method %d: %s", number,
+          result.message.c_str());
+    CHECK(Values(state) == x.state, "method %d: the state was written", number);
+  }
+}
+
 void TestErrors() {
   StepOptions options = Variant(kAdamWVariant);
   options.check_finite = true;
@@ -149,6 +168,15 @@ void TestErrors() {
   std::vector<int32_t> two = EncodePlan(options, {x.Step(1, 1, true), x.Step(1, 1, true)});
   fails("two variables", kTfInvalidArgument, step(two, gradient),
         "the plan has 2 variables, the op call another number");
+  const auto gather = [&](const TensorRef& with, int32_t want) {
+    return CallGather("CPU", plan, {state}, {weights}, {with}, want);
+  };
+  bad.push_back(std::numeric_limits<float>::quiet_NaN());
+  fails("NaN in a sum", kTfInvalidArgument, gather(Floats(bad), 1), "TFJS_FTP_NON_FINITE 0");
+  fails("no gradient kept", kTfInvalidArgument, gather(gradient, 8), "needs the slot 'gradient'");
+  fails("wanted", kTfInvalidArgument, gather(gradient, 64), "must be bits of 63");
+  tf_double::RefuseAllocation(1);
+  fails("no sums", kTfResourceExhausted, gather(gradient, 1), "OOM");
   tf_double::RefuseAllocation(1);
   fails("no output", kTfResourceExhausted, step(plan, gradient), "OOM");
   fails("reads outside", kTfInvalidArgument, CallRead("CPU", state, 1, state->count()), "range");
@@ -266,6 +294,7 @@ int main() {
   TestChooseStreamOrder();
 #endif
   TestCpuOps();
+  TestGather();
   TestErrors();
   TestOutputPool();
   TestPooledOutputs();

@@ -68,27 +68,23 @@ void TurnRows(const Work& work, double* numbers) {
   const Partition& p = a.partition;
   const auto& rule = a.rule_scalars.As<LastOfBall::Last>();
   const float* const norms = a.state[Slot::kNorms];
-  const int64_t count = work.turn_sums;
-  double sums[kTurningRows][kMaxTurnSums];
+  const bool columns = p.walk == Walk::kColumns;
+  double sums[kTurningRows][kTurnSums];
   for (int64_t first = 0; first < p.rows; first += kTurningRows) {
     const int64_t rows = AtMost(kTurningRows, p.rows - first);
-    std::fill(sums[0], sums[0] + kTurningRows * kMaxTurnSums, 0.0);
-    if (p.walk == Walk::kColumns) {
-      for (int64_t s = 0; s < count; ++s) {
-        for (int64_t stripe = 0; stripe < p.stripes; ++stripe) {
-          const double* slot =
-              a.partials + (s * p.stripes + stripe) * p.columns + first * p.inner;
-          for (int64_t row = 0; row < rows; ++row) {
-            for (int64_t i = 0; i < p.inner; ++i) sums[row][s] += *slot++;
-          }
+    std::fill(sums[0], sums[0] + kTurningRows * kTurnSums, 0.0);
+    for (int s = 0; s < kTurnSums; ++s) {
+      const int place = TurnPlace(a.last.hypers, s);
+      if (place < 0) continue;
+      for (int64_t stripe = 0; columns && stripe < p.stripes; ++stripe) {
+        const double* slot =
+            a.partials + (place * p.stripes + stripe) * p.columns + first * p.inner;
+        for (int64_t row = 0; row < rows; ++row) {
+          for (int64_t i = 0; i < p.inner; ++i) sums[row][s] += *slot++;
         }
       }
-    } else {
-      const double* slot = a.partials + first * p.pieces * count;
-      for (int64_t row = 0; row < rows; ++row) {
-        for (int64_t piece = 0; piece < p.pieces; ++piece) {
-          for (int64_t s = 0; s < count; ++s) sums[row][s] += *slot++;
-        }
+      for (int64_t i = 0; !columns && i < rows * p.pieces; ++i) {
+        sums[i / p.pieces][s] += a.partials[(first * p.pieces + i) * work.turn_sums + place];
       }
     }
     for (int64_t row = 0; row < rows; ++row) {

@@ -59,7 +59,7 @@ struct TurningRow {
   ChunkSums* all;
   FloatLanes g;
   FloatLanes c;
-  DoubleLanes sums[kMaxTurnSums];
+  DoubleLanes sums[kTurnSums];
 
   FTP_INLINE_MEMBER void TakeDeviation() {
     sums[0] = AccumulateProduct(sums[0], g, c);
@@ -70,7 +70,7 @@ struct TurningRow {
     const FloatLanes y = group.Keep(with_rest);
     all->Take<kHyper>(g, y);
     if constexpr (static_cast<int>(kHyper) < kBaseHypers) {
-      constexpr int at = 2 + 2 * static_cast<int>(kHyper);
+      constexpr int at = TurnSumOf(static_cast<int>(kHyper));
       sums[at] = Accumulate(sums[at], SignTimes(c, y));
       sums[at + 1] = AccumulateProduct(sums[at + 1], c, y);
     }
@@ -83,7 +83,7 @@ struct TurningColumns {
   FloatLanes g;
   FloatLanes c;
   double* sums;
-  const int* at;  // plane of each number's first sum
+  const int* planes;  // of each number's first sum
 
   FTP_INLINE_MEMBER void Add(int plane, const FloatLanes& x, const FloatLanes& y) {
     double* const sum = sums + plane * kGatherColumns;
@@ -98,7 +98,7 @@ struct TurningColumns {
     const FloatLanes y = group.Keep(with_rest);
     all->Take<kHyper>(g, y);
     if constexpr (static_cast<int>(kHyper) < kBaseHypers) {
-      const int plane = at[static_cast<int>(kHyper)];
+      const int plane = planes[static_cast<int>(kHyper)];
       AddToColumn(sums + plane * kGatherColumns, SignTimes(c, y));
       Add(plane + 1, c, y);
     }
@@ -166,13 +166,8 @@ FTP_INLINE void GatherRun(const PassArgs& a, const typename Base::Last& base,
     }
   });
   if constexpr (LastRule::kTurns) {
-    turning[0] = SumLanes(turns.sums[0]);
-    turning[1] = SumLanes(turns.sums[1]);
-    for (int h = 0, at = 2; h < kBaseHypers; ++h) {
-      if ((a.last.hypers >> h & 1) == 0) continue;
-      turning[at] = SumLanes(turns.sums[2 + 2 * h]);
-      turning[at + 1] = SumLanes(turns.sums[3 + 2 * h]);
-      at += 2;
+    for (int i = 0; i < kTurnSums; ++i) {
+      if (TurnPlace(a.last.hypers, i) >= 0) turning[i] = SumLanes(turns.sums[i]);
     }
   }
 }
@@ -190,16 +185,22 @@ bool GatherRows(const PassArgs& args, int64_t chunk, double* numbers) {
     const int64_t first = (chunk % p.pieces) * kRowChunkElements;
     const int64_t last =
         first + kRowChunkElements < p.row_length ? first + kRowChunkElements : p.row_length;
-    double* const turning =
-        LastRule::kTurns ? a.partials + chunk * TurnSums(a.last.hypers) : nullptr;
+    double turning[kTurnSums];
     GatherRun<Base, LastRule>(a, base, rule, row * p.row_length + first, row * p.row_length + last,
                               norms[row], &all, turning);
+    if constexpr (LastRule::kTurns) {
+      double* const slot = a.partials + chunk * TurnPlaces(a.last.hypers);
+      for (int i = 0; i < kTurnSums; ++i) {
+        const int place = TurnPlace(a.last.hypers, i);
+        if (place >= 0) slot[place] = turning[i];
+      }
+    }
     return all.Finish(a.last.hypers, numbers);
   }
   const int64_t first = chunk * p.rows_per_chunk;
   const int64_t last = first + p.rows_per_chunk < p.rows ? first + p.rows_per_chunk : p.rows;
   for (int64_t row = first; row < last; ++row) {
-    double turning[kMaxTurnSums];
+    double turning[kTurnSums];
     GatherRun<Base, LastRule>(a, base, rule, row * p.row_length, (row + 1) * p.row_length,
                               norms[row], &all, turning);
     if constexpr (LastRule::kTurns) {
@@ -220,11 +221,11 @@ bool GatherColumns(const PassArgs& args, int64_t chunk, double* numbers) {
   const int64_t count = range.last_column - first;
   float buffer[kGatherColumns];
   const float* const norms = ColumnNorms(a, first, count, buffer);
-  double sums[kMaxTurnSums * kGatherColumns];
-  const int planes = LastRule::kTurns ? TurnSums(a.last.hypers) : 0;
-  for (int64_t i = 0; i < planes * kGatherColumns; ++i) sums[i] = 0.0;
-  int at[kBaseHypers];
-  for (int h = 0; h < kBaseHypers; ++h) at[h] = TurnSumOf(a.last.hypers, h);
+  double sums[kTurnSums * kGatherColumns];
+  const int count_of_planes = LastRule::kTurns ? TurnPlaces(a.last.hypers) : 0;
+  for (int64_t i = 0; i < count_of_planes * kGatherColumns; ++i) sums[i] = 0.0;
+  int planes[kBaseHypers];
+  for (int h = 0; h < kBaseHypers; ++h) planes[h] = TurnPlace(a.last.hypers, TurnSumOf(h));
   ChunkSums all;
   for (int64_t line = range.first_line; line < range.last_line; ++line) {
     const int64_t start = line * p.columns + first;
@@ -235,7 +236,7 @@ bool GatherColumns(const PassArgs& args, int64_t chunk, double* numbers) {
       const FloatLanes g = group.Load(a.gradient);
       all.TakeGradient(g);
       if constexpr (LastRule::kTurns) {
-        TurningColumns turns{&all, g, held.c, sums + columns.index, at};
+        TurningColumns turns{&all, g, held.c, sums + columns.index, planes};
         turns.TakeDeviation();
         TakeDerivatives<Base, LastRule>(group, a, base, rule, a.level, row, held, &turns);
       } else {
@@ -244,7 +245,7 @@ bool GatherColumns(const PassArgs& args, int64_t chunk, double* numbers) {
       }
     });
   }
-  for (int s = 0; s < planes; ++s) {
+  for (int s = 0; s < count_of_planes; ++s) {
     double* const slot = a.partials + (s * p.stripes + range.stripe) * p.columns + first;
     for (int64_t j = 0; j < count; ++j) slot[j] = sums[s * kGatherColumns + j];
   }

@@ -17,6 +17,10 @@ int LaunchThree(BaseUpdate base, Rule rule, const StepArgs& args, void* stream);
 // Everything of FTP in one launch of `blocks` blocks.
 int LaunchOne(BaseUpdate base, const StepArgs& args, int64_t blocks, void* stream);
 
+// The sums of gathering: one block a chunk, one a group of rows that turn, one a variable.
+// `squares_alone`: no variable has a number with a derivative.
+int LaunchSums(BaseUpdate base, Rule rule, bool squares_alone, const StepArgs& args, void* stream);
+
 // Loads the kernels of LaunchGathering and LaunchThree onto the current device. Left to itself the
 // runtime loads a kernel when it is first launched, which takes memory: a launch in the middle of a
 // step could fail for want of it, with half of the step done. Fails too where no compiled

@@ -62,4 +62,17 @@ CudaResult CudaStepper::Step(const StepOptions& options, const VariableStep* var
   return RunCudaStep(options, variables, count, sizes, scratch_.get(), LegacyStream());
 }
 
+CudaResult CudaStepper::Gather(const StepOptions& options, const VariableStep* variables,
+                               int64_t count, int32_t want, double* numbers) {
+  CudaResult result;
+  const GatherTable table(options, variables, count, want);
+  result.step = table.result();
+  if (!result.ok()) return result;
+  const DeviceGuard guard(device_);
+  result.cuda = guard.error();
+  if (result.cuda == cudaSuccess) result.cuda = Reserve(table.scratch_bytes());
+  if (result.cuda != cudaSuccess) return result;
+  return RunCudaGather(table, scratch_.get(), LegacyStream(), numbers);
+}
+
 }  // namespace tfjs_ftp

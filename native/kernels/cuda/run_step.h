@@ -5,6 +5,7 @@
 
 #include "device_memory.h"
 #include "launch_step.h"
+#include "run_gather.h"
 
 namespace tfjs_ftp {
 
@@ -31,6 +32,9 @@ class CudaStepper {
   // One step; all pointers of the variables are memory of this device. Where the scratch memory
   // cannot be grown, nothing has been enqueued.
   CudaResult Step(const StepOptions& options, const VariableStep* variables, int64_t count);
+  // CpuGather on this device; waits for the numbers.
+  CudaResult Gather(const StepOptions& options, const VariableStep* variables, int64_t count,
+                    int32_t want, double* numbers);
 
  private:
   int Reserve(int64_t bytes);

@@ -9,13 +9,6 @@
 namespace tfjs_ftp {
 namespace {
 
-// Room above for the blocks that find the counter of fused items past its end.
-constexpr int64_t kMaxItems = INT32_MAX - (1 << 20);
-
-int64_t AlignUp(int64_t bytes) {
-  return (bytes + kTableAlignment - 1) / kTableAlignment * kTableAlignment;
-}
-
 DevicePartition PartitionOf(const Prepared& prepared, const VariableStep& variable,
                             const CudaTuning& tuning) {
   if (prepared.whole) {
@@ -37,25 +30,14 @@ bool Aligned(const void* pointer) {
 
 VariableRecord MakeRecord(const StepOptions& options, const VariableStep& variable, int64_t index,
                           const CudaTuning& tuning, const Prepared& prepared) {
-  VariableRecord record = VariableRecord();
-  record.weights = variable.weights;
-  record.gradient = variable.gradient;
-  record.proposal = variable.proposal;
-  record.output = variable.output;
-  record.state = PointersOf(LayoutState(options, variable), variable.state);
+  VariableRecord record = RecordOf(options, variable, index);
   record.base_scalars = prepared.base_scalars;
   record.rule_scalars = prepared.rule_scalars;
-  record.around = MakeAround(variable);
-  record.index = static_cast<int32_t>(index);
   record.rule = prepared.rule;
   record.mode = prepared.mode;
   record.row_sums = prepared.row_sums;
   record.gather_sums = prepared.gather_sums;
   record.projects = prepared.projects;
-  // Slots of the state start at multiples of 64 bytes from its own start.
-  record.aligned = Aligned(variable.weights) && Aligned(variable.gradient) &&
-                   Aligned(variable.proposal) && Aligned(variable.output) &&
-                   Aligned(variable.state);
   record.partition = PartitionOf(prepared, variable, tuning);
   return record;
 }
@@ -129,6 +111,22 @@ class FusedOrder {
 };
 
 }  // namespace
+
+VariableRecord RecordOf(const StepOptions& options, const VariableStep& variable, int64_t index) {
+  VariableRecord record = VariableRecord();
+  record.weights = variable.weights;
+  record.gradient = variable.gradient;
+  record.proposal = variable.proposal;
+  record.output = variable.output;
+  record.state = PointersOf(LayoutState(options, variable), variable.state);
+  record.around = MakeAround(variable);
+  record.index = static_cast<int32_t>(index);
+  // Slots of the state start at multiples of 64 bytes from its own start.
+  record.aligned = Aligned(variable.weights) && Aligned(variable.gradient) &&
+                   Aligned(variable.proposal) && Aligned(variable.output) &&
+                   Aligned(variable.state);
+  return record;
+}
 
 TableShape MeasureTable(const StepOptions& options, const VariableStep* variables, int64_t count,
                         const CudaTuning& tuning) {
@@ -228,6 +226,7 @@ StepArgs BuildTable(const StepOptions& options, const VariableStep* variables, i
   args.fused_count = static_cast<int32_t>(shape.fused_items);
   args.record_count = static_cast<int32_t>(shape.records);
   args.check = options.check_finite;
+  args.numbers = nullptr;
   return args;
 }
 

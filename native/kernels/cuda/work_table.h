@@ -13,6 +13,7 @@
 #include <cstdint>
 
 #include "../around.h"
+#include "../methods/last_update.h"
 #include "../methods/method.h"
 #include "../scalar_bytes.h"
 #include "../slots.h"
@@ -61,6 +62,7 @@ struct VariableRecord {
   bool projects;
   bool aligned;  // every buffer starts at a multiple of 16 bytes
   DevicePartition partition;
+  LastUpdate last;  // of gathering, whose scalars are those of the last update
 
   // Pass 1 reads the numbers of step t - 1; those of step t are there before pass 2.
   FTP_MEMBER float* norms() const { return state[Slot::kNorms]; }
@@ -109,7 +111,20 @@ struct StepArgs {
   int32_t fused_count;
   int32_t record_count;
   bool check;  // that gradients are finite
+  double* numbers;  // of gathering
 };
+
+// Most items of a table. Room above for the blocks that find the counter of fused items past its
+// end.
+constexpr int64_t kMaxItems = INT32_MAX - (1 << 20);
+
+// What a part of a table takes.
+inline int64_t AlignUp(int64_t bytes) {
+  return (bytes + kTableAlignment - 1) / kTableAlignment * kTableAlignment;
+}
+
+// What a record has of its variable, whatever is done with it.
+VariableRecord RecordOf(const StepOptions& options, const VariableStep& variable, int64_t index);
 
 // Sizes of a table and byte offsets of its parts.
 struct TableShape {

@@ -16,15 +16,25 @@
 
 namespace tfjs_ftp {
 
-// Sums that turning takes of a row: G C, C^2, and for each of the base's numbers that is wanted, in
-// their order, sign(C) s X and C s X.
-constexpr int kMaxTurnSums = 2 + 2 * kBaseHypers;
-FTP_INLINE int TurnSumOf(HyperSet hypers, int hyper) {
-  int at = 2;
+// Sums that turning takes of a row: G C, C^2, and for each of the base's numbers sign(C) s X and
+// C s X.
+constexpr int kTurnSums = 2 + 2 * kBaseHypers;
+FTP_INLINE constexpr int TurnSumOf(int hyper) { return 2 + 2 * hyper; }
+// Only those of numbers that are wanted lie in memory: the place of a sum there, -1 if it does not;
+// and how many do.
+FTP_INLINE int TurnPlace(HyperSet hypers, int sum) {
+  if (sum < 2) return sum;
+  const int hyper = sum / 2 - 1;
+  if ((hypers >> hyper & 1) == 0) return -1;
+  int at = 2 + sum % 2;
   for (int h = 0; h < hyper; ++h) at += 2 * (hypers >> h & 1);
   return at;
 }
-FTP_INLINE int TurnSums(HyperSet hypers) { return TurnSumOf(hypers, kBaseHypers); }
+FTP_INLINE int TurnPlaces(HyperSet hypers) {
+  int count = 2;
+  for (int h = 0; h < kBaseHypers; ++h) count += 2 * (hypers >> h & 1);
+  return count;
+}
 
 // sign(c) x
 template <class T>
@@ -58,12 +68,13 @@ FTP_INLINE void TurnRow(const LastOfBall::Last& rule, HyperSet hypers, float lev
                         const double* sums, double* numbers) {
   if (!(level < norm)) return;
   const double n = norm;
-  for (int h = 0, at = 2; h < kBaseHypers; ++h) {
+  for (int h = 0; h < kBaseHypers; ++h) {
     if ((hypers >> h & 1) == 0) continue;
-    const double along = rule.frobenius ? sums[at + 1] / (n * n) : sums[at] / n;
+    const double by_sign = sums[TurnSumOf(h)];
+    const double by_c = sums[TurnSumOf(h) + 1];
+    const double along = rule.frobenius ? by_c / (n * n) : by_sign / n;
     numbers[2 * h] -= along * sums[0];
-    numbers[2 * h + 1] += along * (along * sums[1] - 2.0 * sums[at + 1]);
-    at += 2;
+    numbers[2 * h + 1] += along * (along * sums[1] - 2.0 * by_c);
   }
 }
 

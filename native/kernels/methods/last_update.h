@@ -41,7 +41,9 @@ struct LastUpdate {
   HyperSet hypers;       // whose derivatives are wanted and exist
   bool reads_before;     // whether they need W
   bool reads_gradient;   // whether they need the gradient that the step saw
-  FTP_MEMBER bool Has(Hyper hyper) const { return (hypers & HyperSetOf(hyper)) != 0; }
+  FTP_MEMBER bool Has(Hyper hyper) const {
+    return (hypers >> static_cast<int>(hyper) & 1) != 0;
+  }
 };
 
 // W - U from the weights behind it.

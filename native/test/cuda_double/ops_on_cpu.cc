@@ -27,5 +27,8 @@ void ComputeWriteCpu(void* kernel, TF_OpKernelContext* context) {
 void ComputeStepCpu(void* kernel, TF_OpKernelContext* context) {
   Run(ComputeStepGpu, kernel, context);
 }
+void ComputeGatherCpu(void* kernel, TF_OpKernelContext* context) {
+  Run(ComputeGatherGpu, kernel, context);
+}
 
 }  // namespace tfjs_ftp

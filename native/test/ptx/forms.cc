@@ -432,6 +432,8 @@ void Forms::Integers(const std::string& type) {
 template <class T>
 void Forms::Bits(const std::string& type) {
   Moves<T>(type);
+  Test<Plain<Equal>, T>("setp.eq." + type);
+  Test<Plain<NotEqual>, T>("setp.ne." + type);
   Two<And, T>("and." + type);
   Two<Or, T>("or." + type);
   Two<Xor, T>("xor." + type);

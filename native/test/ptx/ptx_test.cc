@@ -130,6 +130,10 @@ void TestArithmetic() {
       "setp.lt.s32 %p1, %r1, 9; setp.gt.s32 %p2, %r1, 9; or.pred %p3, %p1, %p2;"
       "selp.b32 %r2, 11, 12, %p3;",
       11);
+  Computes(
+      "mov.u32 %r3, 7; setp.eq.b32 %p1, %r3, 7; setp.ne.b32 %p2, %r3, 7; mov.pred %p3, 0;"
+      "xor.pred %p4, %p1, %p3; or.pred %p5, %p2, %p4; selp.b32 %r2, 11, 12, %p5;",
+      11);
   // Float32: 1.5 + 2.25; a subnormal number counts as zero, read and written.
   ComputesFloat("mov.f32 %f1, 0f3FC00000; add.rn.ftz.f32 %f2, %f1, 0f40100000;", 0x40700000u);
   ComputesFloat("mov.f32 %f1, 0f80000001; add.rn.ftz.f32 %f2, %f1, 0f00000000;", 0);

@@ -58,6 +58,7 @@ Warp::Warp(const Kernel& kernel, SharedMemory* shared, int number)
       defined_(static_cast<size_t>(kernel.registers)) {
   for (const Constant& constant : kernel.constants) {
     Register* const x = &registers_[static_cast<size_t>(constant.reg)];
+    if (constant.bytes == 0) Predicate(*x) = constant.value != 0 ? kAllLanes : 0;
     if (constant.bytes == 2) Fill(x, static_cast<uint16_t>(constant.value));
     if (constant.bytes == 4) Fill(x, static_cast<uint32_t>(constant.value));
     if (constant.bytes == 8) Fill(x, constant.value);
