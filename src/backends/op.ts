@@ -76,7 +76,6 @@ function inShape(output: Tensor, shape: number[]): Tensor {
 /** The custom ops on tfjs-node's backend. */
 export class OpImplementation implements Implementation {
   private readonly encoder = new PlanEncoder();
-  readonly gather?: Implementation['gather'];
   private attributes: OpAttribute[] = [];
   private inputs: Tensor[] = [];
   private states = 0;
@@ -85,10 +84,7 @@ export class OpImplementation implements Implementation {
     private readonly addon: NativeAddon,
     private readonly backend: NodeBackend,
     readonly name: 'tensorflow-gpu' | 'tensorflow-cpu',
-  ) {
-    // The op has no kernel for GPUs: TensorFlow would move every state to the host for it.
-    if (name === 'tensorflow-cpu') this.gather = this.gatherOnCpu.bind(this);
-  }
+  ) {}
 
   createState(spec: StateSpec, anchor: Tensor | null): VariableState {
     const layout = slabLayout(this.addon, spec);
@@ -148,7 +144,7 @@ export class OpImplementation implements Implementation {
     }
   }
 
-  private gatherOnCpu(settings: StepSettings, updates: VariableUpdate[], want: number): Float64Array {
+  gather(settings: StepSettings, updates: VariableUpdate[], want: number): Float64Array {
     const words = this.encoder.encode(settings, updates);
     const plan = engine().makeTensor(words, [words.length], 'int32') as Tensor;
     const wanted = engine().makeTensor(new Int32Array([want]), [1], 'int32') as Tensor;

@@ -136,15 +136,10 @@ function lacking({ base, rule }: BoundMethod): string | null {
 /**
  * What computes the steps under the active backend. Warns where 'auto' falls back though a native step could run.
  *
- * @param learns whether numbers are learned, which needs sums of the implementation.
  * @throws FtpError if `choice` is 'native' and nothing native can run: with every path tried and what to do; RangeError
  *   for an environment variable with a value that is not accepted.
  */
-export function selectImplementation(
-  choice: ImplementationChoice,
-  method?: BoundMethod,
-  learns = false,
-): Selection {
+export function selectImplementation(choice: ImplementationChoice, method?: BoundMethod): Selection {
   const backend = activeBackend();
   if (choice === 'reference') {
     return {
@@ -154,17 +149,10 @@ export function selectImplementation(
     };
   }
   const reason = method === undefined ? null : lacking(method);
-  const native =
+  const found =
     reason === null
       ? findNativeImplementation(backend, engine().backend)
       : { code: 'NATIVE_FAILURE' as const, reason };
-  const found =
-    learns && !('code' in native)
-      ? {
-          code: 'NATIVE_FAILURE' as const,
-          reason: `the sums that learned numbers need are not in the native step on ${backend}`,
-        }
-      : native;
   if (!('code' in found)) return { implementation: found, backend, reason: null };
   if (choice === 'native') {
     throw new FtpError(found.code, `implementation: 'native' cannot run: ${found.reason}`);

@@ -72,7 +72,6 @@ export interface StateImplementation<A, V, W> {
   /**
    * Sums of the gradients before a step, {@link GATHERED} numbers per update: the first is sum G^2 of the raw gradient.
    * Changes nothing. With `settings.checkFinite` it checks the gradients in the same read, as the step would.
-   * Native implementations have it for {@link WANT_SQUARES} alone; that of a GPU under TensorFlow has none.
    *
    * @param updates to learn numbers: with `values`, `t` and `n` of each variable's last step; `fromWeights` where there was none
    *   or the weights are not what it left. Then h = dL/d(number) and sum X^2 follow for every number, X being dW/d(number).

@@ -107,6 +107,15 @@ export interface NativeDevice {
     gradients: DeviceMemoryHandle[],
     outputs: DeviceMemoryHandle[],
   ): void;
+  /** As {@link NativeAddon.gather}; waits for the device. */
+  gather(
+    stepper: DeviceStepperHandle,
+    plan: Int32Array,
+    states: DeviceMemoryHandle[],
+    weights: DeviceMemoryHandle[],
+    gradients: DeviceMemoryHandle[],
+    want: number,
+  ): Float64Array;
 }
 
 /** The addon's exports. Arguments are complete and checked: defaults live in TypeScript. */
@@ -142,10 +151,14 @@ export interface NativeAddon {
     proposals?: Float32Array[],
   ): void;
   /**
-   * Sums of the gradients before a step, 11 numbers for each variable of the plan. Changes nothing. With the plan's check
-   * it throws as {@link NativeAddon.step}.
+   * Sums of the gradients before a step, 11 numbers for each variable of the plan: the sum of squares; then for the learning
+   * rate, the weight decay, beta1 or momentum, beta2 and the rule's strength the hyper-gradient sum G X and sum X^2, X being
+   * the derivative of the weights by the number of the step that made them. The plan has the numbers, t and n of that
+   * step; a variable with its flag `fromWeights` has the sum of squares alone. Changes nothing. With the plan's check it
+   * throws as {@link NativeAddon.step}.
    *
-   * @param want bits; 1, the sum of squares, is the only one that is compiled.
+   * @param want bits: 1 sum of squares, then 2 to 32 for the others in this order. What is not wanted, or not defined, is 0.
+   *   Betas and momentum, and all of a direction that is the gradient or has it as a part, need the slot `gradient`.
    */
   gather(
     plan: Int32Array,

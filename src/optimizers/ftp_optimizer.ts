@@ -92,7 +92,7 @@ export abstract class FtpOptimizer extends Optimizer {
     this.learning = OptimizerLearning.of(this.method, settings.learn);
     this.accumulator = settings.accumulate > 1 ? new Accumulator(settings.accumulate) : null;
     const anchors = new AnchorStore(given.anchors);
-    this.states = new VariableStates(this.method, settings.implementation, anchors, settings.learn !== null);
+    this.states = new VariableStates(this.method, settings.implementation, anchors);
   }
 
   /** The learning rate that was given for the next step, before it is learned; throws where it is out of range. */
@@ -188,7 +188,14 @@ export abstract class FtpOptimizer extends Optimizer {
   private takeStep(entries: GradientEntry[], scale: number): boolean {
     const { threads, ema } = this.settings;
     const values = this.method.values(this.stepRate());
-    const all = { method: this.method, values, checkFinite: this.checksFinite, threads, ema: ema !== null };
+    const all = {
+      method: this.method,
+      values,
+      checkFinite: this.checksFinite,
+      threads,
+      ema: ema !== null,
+      keepGradient: this.learning?.keepsGradient ?? false,
+    };
     this.assertUsable(); // a function of the user's may have disposed it
     this.checkSteps(entries);
     const step = this.prepare(entries, values);

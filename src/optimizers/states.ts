@@ -33,13 +33,11 @@ export class VariableStates {
     private readonly choice: ImplementationChoice,
     /** Given anchors of variables that no step has brought yet. */
     readonly anchors: AnchorStore,
-    /** Whether numbers are learned. */
-    private readonly learns: boolean,
   ) {}
 
   /** What computes the steps, or would compute the first one now. */
   current(): Selection {
-    return this.selection ?? selectImplementation(this.choice, this.method, this.learns);
+    return this.selection ?? selectImplementation(this.choice, this.method);
   }
 
   /** The implementation for the active backend; state follows a change of backend. */
@@ -48,7 +46,7 @@ export class VariableStates {
     if (selection !== null && (choice === 'reference' || selection.backend === activeBackend())) {
       return selection;
     }
-    const next = selectImplementation(choice, this.method, this.learns);
+    const next = selectImplementation(choice, this.method);
     if (selection !== null) {
       if (selection.implementation.name === 'reference' && next.implementation.name === 'reference') {
         next.implementation = selection.implementation; // its state is in tensors, which tfjs moves

@@ -1,6 +1,6 @@
 /** Sums of the gradients before a step. */
 import * as tf from '@tensorflow/tfjs-core';
-import { beforeAll, expect, it } from 'vitest';
+import { beforeAll, describe, expect, it } from 'vitest';
 import { selectImplementation } from '../../src/backends/select.js';
 import {
   GATHERED,
@@ -8,13 +8,17 @@ import {
   NonFiniteGradient,
   type StateSpec,
   type StepSettings,
+  slotsOf,
   type VariableUpdate,
   WANT_SQUARES,
 } from '../../src/backends/types.js';
+import { hyperGradientSums, wantOf } from '../../src/learn/hyper_gradients.js';
 import { adamw } from '../../src/methods/adamw.js';
 import { ftp } from '../../src/methods/ftp.js';
-import { compose } from '../../src/methods/method.js';
+import { type BoundMethod, compose, type VariableView } from '../../src/methods/method.js';
+import { BASES, RULES } from '../learn/hyper_methods.js';
 import { randomArray } from '../optimizers/scenario.js';
+import { type Array64, array64, float64Ops, rows64 } from '../reference/float64_ops.js';
 import { describeImplementations, useBackend } from './implementations.js';
 
 const SIZES = [5, 33, 140_001];
@@ -52,6 +56,79 @@ function withUpdates(
 const settingsOf = (checkFinite: boolean): StepSettings => {
   return { method: METHOD, values: METHOD.values(1e-2), checkFinite, threads: 2 };
 };
+
+/** Four steps, each of which is asked for its hyper-gradients, by the formulas of tfjs on the state that it left. */
+function compareWithFloat64(implementation: Implementation, all: BoundMethod, excluded: boolean): void {
+  const shape = [7, 5];
+  const layout = { outer: 7, rows: 5, inner: 1 };
+  const method = excluded ? all.plain : all;
+  const spec: StateSpec = { name: 'v', shape, layout, excluded, method, keepGradient: true };
+  const want = wantOf(['learningRate', 'weightDecay', 'beta1', 'beta2', 'strength']);
+  const values = all.values(0.02);
+  const settings = { method: all, values, checkFinite: true, threads: 1, keepGradient: true };
+  const anchor = randomArray(35, 1, 1);
+  let weights: tf.Tensor = tf.tensor(
+    anchor.map((a, i) => a + 0.1 * Math.sin(i)),
+    shape,
+  );
+  const given = method.has('anchor') ? tf.tensor(anchor, shape) : null;
+  const state = implementation.createState(spec, given);
+  given?.dispose();
+  const read = (slot: string) => {
+    const tensor = implementation.read(state, slot);
+    return array64(tensor.dataSync(), tensor.shape);
+  };
+  const base = { spec, state, proposal: null };
+  for (let t = 1; t <= 4; ++t) {
+    tf.tidy(() => {
+      const last: { t: number; n: number; fromWeights: boolean } = { t, n: t, fromWeights: t === 1 };
+      // Outwards, or back, so that SPD and DiGraP act.
+      const sign = all.rule.name === 'digrap' ? -1.5 : 1;
+      const now = weights.dataSync();
+      const gradient = tf.tensor(
+        randomArray(35, 1, 10 + t).map((g, i) => g + sign * ((now[i] as number) - (anchor[i] as number))),
+        shape,
+      );
+      const [after] = implementation.step(settings, [{ ...base, weights, gradient, ...last }]) as [tf.Tensor];
+      weights.dispose();
+      weights = tf.keep(after);
+      const next = tf.tensor(randomArray(35, 1, 50 + t), shape);
+      const update = { ...base, weights, gradient: next, ...last, fromWeights: false };
+      const sums = implementation.gather?.(settings, [update], want) as Float64Array;
+      const slots = Object.fromEntries(slotsOf(spec).map(({ name }) => [name, read(name)]));
+      const g = array64(next.dataSync(), shape);
+      const view = {
+        w: array64(weights.dataSync(), shape),
+        g,
+        proposal: null,
+        slots,
+        rows: rows64(5),
+        ...last,
+        fromWeights: false,
+        totals: null,
+      } as unknown as VariableView;
+      const expected = hyperGradientSums(float64Ops, method, values, view, want) as unknown as Array64[];
+      const gg = g.data.reduce((sum, x) => sum + x * x, 0);
+      expect(Math.abs((sums[0] as number) / gg - 1)).toBeLessThan(1e-12);
+      for (let i = 1; i < GATHERED; i += 2) {
+        const [h, xx] = [expected[i - 1]?.data[0] as number, expected[i]?.data[0] as number];
+        expect(Math.abs((sums[i] as number) - h), `h ${i} of step ${t}`).toBeLessThanOrEqual(
+          1e-5 * Math.sqrt(gg * xx) + 1e-6,
+        );
+        expect(Math.abs((sums[i + 1] as number) - xx), `sum X^2 ${i} of step ${t}`).toBeLessThanOrEqual(
+          1e-5 * xx + 1e-9,
+        );
+      }
+      const assigned = { ...update, fromWeights: true };
+      const without = implementation.gather?.(settings, [assigned], want) as Float64Array;
+      // Added up in another order: no row matters.
+      expect(Math.abs((without[0] as number) / gg - 1)).toBeLessThan(1e-12);
+      expect([...without.subarray(1)]).toEqual(new Array(GATHERED - 1).fill(0));
+    });
+  }
+  weights.dispose();
+  implementation.disposeState(state);
+}
 
 describeImplementations(
   'sums of the gradients',
@@ -95,11 +172,20 @@ describeImplementations(
       });
     });
 
-    it('are refused where they are not compiled', () => {
+    it('are refused where the states lack what they need', () => {
       withUpdates(implementation, [randomArray(3, 1, 1)], (updates) => {
-        expect(() => gather(updates, true, 2)).toThrow(/only 1, the sum of squares/);
+        expect(() => gather(updates, true, 8)).toThrow(/needs the slot 'gradient'/);
+        expect(() => gather(updates, true, 64)).toThrow(/what is wanted must be bits of 63/);
+        expect([...gather(updates, true, 63 & ~24)].slice(1)).toEqual(new Array(GATHERED - 1).fill(0));
+      });
+    });
+
+    describe.each(RULES)('of hyper-gradients, %s', (_rule, rule, ruleOptions) => {
+      it.each(BASES)('around %s, are those of float64', (_base, base, baseOptions) => {
+        const method = compose(base, rule).with({ ...baseOptions, ...ruleOptions });
+        for (const excluded of [false, true]) compareWithFloat64(implementation, method, excluded);
       });
     });
   },
-  ({ runs, implementation }) => implementation === 'native' && runs !== 'tensorflow-gpu',
+  ({ implementation }) => implementation === 'native',
 );

@@ -12,9 +12,6 @@ import {
 import { describeImplementations, type TestImplementation, useBackend } from '../backends/implementations.js';
 import { type HyperCase, hyperNames, NamedComparison, readHyper, relative } from './hyper_golden.js';
 
-/** Native steps have no sums to learn from yet. */
-const runsHere = ({ implementation }: { implementation: string }) => implementation === 'reference';
-
 afterEach(() => tf.disposeVariables());
 
 interface Replayed {
@@ -106,36 +103,32 @@ function penalized(g: Float32Array, variable: tf.Variable, decay: number): tf.Te
   });
 }
 
-describeImplementations(
-  'hyper-optimizers',
-  (where) => {
-    beforeAll(() => useBackend(where));
+describeImplementations('hyper-optimizers', (where) => {
+  beforeAll(() => useBackend(where));
 
-    it('has the files', () => {
-      expect(wholes.map(({ name }) => name)).toEqual([
-        'gdtuo_adam_all',
-        'gdtuo_adam_alpha',
-        'gdtuo_sgd',
-        'gdtuo_sgd_mu',
-        'sgdhd_dampening',
-        'sgdhd_nesterov_decay',
-        'sgdhd_plain',
-      ]);
-    });
+  it('has the files', () => {
+    expect(wholes.map(({ name }) => name)).toEqual([
+      'gdtuo_adam_all',
+      'gdtuo_adam_alpha',
+      'gdtuo_sgd',
+      'gdtuo_sgd_mu',
+      'sgdhd_dampening',
+      'sgdhd_nesterov_decay',
+      'sgdhd_plain',
+    ]);
+  });
 
-    it.each(wholes.map((given) => [given.name, given] as const))('%s', async (_name, given) => {
-      await replay(given, where);
-    });
+  it.each(wholes.map((given) => [given.name, given] as const))('%s', async (_name, given) => {
+    await replay(given, where);
+  });
 
-    it.each(['adamhd_default', 'adamhd_groups_decay'])(
-      '%s, its changes within a step one after another',
-      async (name) => {
-        await replayAdamHd(readHyper(name), where);
-      },
-    );
-  },
-  runsHere,
-);
+  it.each(['adamhd_default', 'adamhd_groups_decay'])(
+    '%s, its changes within a step one after another',
+    async (name) => {
+      await replayAdamHd(readHyper(name), where);
+    },
+  );
+});
 
 async function replay(given: HyperCase, { implementation, runs }: TestImplementation) {
   const { make, learn, names, decay } = replayOf(given) as Replayed;

@@ -1,11 +1,6 @@
 /** Hyper-gradients of every method against finite differences of its own step, in float64, and in tfjs operations. */
 import { describe, expect, it } from 'vitest';
 import { hyperGradientSums, readSums, wantOf } from '../../src/learn/hyper_gradients.js';
-import { adamw } from '../../src/methods/adamw.js';
-import { digrap } from '../../src/methods/digrap.js';
-import { fixedRadius } from '../../src/methods/fixed_radius.js';
-import { ftp } from '../../src/methods/ftp.js';
-import { l2sp } from '../../src/methods/l2_sp.js';
 import {
   type BaseUpdate,
   compose,
@@ -15,10 +10,8 @@ import {
   type StepValues,
   type VariableView,
 } from '../../src/methods/method.js';
-import { none } from '../../src/methods/none.js';
-import { sgd } from '../../src/methods/sgd.js';
-import { spd } from '../../src/methods/spd.js';
 import { type Array64, array64, float64Ops, rows64 } from '../reference/float64_ops.js';
+import { BASES, RULES } from './hyper_methods.js';
 
 const SHAPE = [5, 3];
 const SIZE = 15;
@@ -31,29 +24,6 @@ function noise(seed: number): number[] {
     (_, i) => (Math.sin(12.9898 * (i + 1) + 78.233 * seed) * 43758.5453) % 1,
   );
 }
-
-const BASES: Array<[string, BaseUpdate, object]> = [
-  ['adamw', adamw as BaseUpdate, { beta1: 0.8, beta2: 0.95, epsilon: 1e-4 }],
-  ['adamw, decay', adamw as BaseUpdate, { beta1: 0.7, beta2: 0.9, weightDecay: 0.3 }],
-  ['adamw, amsgrad', adamw as BaseUpdate, { beta1: 0.9, beta2: 0.5, weightDecay: 0.1, amsgrad: true }],
-  ['sgd', sgd as BaseUpdate, {}],
-  ['sgd, decay', sgd as BaseUpdate, { weightDecay: 0.4 }],
-  ['sgd, momentum', sgd as BaseUpdate, { momentum: 0.8, dampening: 0.3, weightDecay: 0.2 }],
-  ['sgd, nesterov', sgd as BaseUpdate, { momentum: 0.7, nesterov: true, weightDecay: 0.2 }],
-];
-
-const RULES: Array<[string, Rule, object]> = [
-  ['none', none as Rule, {}],
-  ['ftp', ftp as Rule, { constraintLearningRate: 0.4 }],
-  ['fixedRadius mars', fixedRadius as Rule, { radius: 1.3 }],
-  ['fixedRadius frobenius', fixedRadius as Rule, { radius: 1.1, norm: 'frobenius' }],
-  ['fixedRadius frobenius, not cut', fixedRadius as Rule, { radius: 100, norm: 'frobenius' }],
-  ['spd', spd as Rule, { strength: 0.7 }],
-  ['spd rows', spd as Rule, { strength: 1.5, rows: true }],
-  ['l2sp', l2sp as Rule, { strength: 0.6 }],
-  ['l2sp coupled', l2sp as Rule, { strength: 0.6, coupled: true }],
-  ['digrap', digrap as Rule, { strengthLearningRate: 0.5 }],
-];
 
 const NAMES: HyperParameter[] = ['learningRate', 'weightDecay', 'beta1', 'momentum', 'beta2', 'strength'];
 
