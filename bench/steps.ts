@@ -61,6 +61,8 @@ const OPTIONS: Contenders = [
   ],
   // Read and written.
   ['ema', checked + 8, { ema: { momentum: 0.999 } }],
+  // C, m and v are read a second time; the gradient was, by the check.
+  ['learn', checked + 12, { learn: { learningRate: true } }],
 ].map(([name, bytes, options]) => ({
   name: name as string,
   label: name as string,

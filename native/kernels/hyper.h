@@ -113,14 +113,17 @@ FTP_INLINE void TakeDerivatives(const Io& io, const Args& args, const typename B
     sums->template Take<Hyper::kLearningRate>(io, Scaled<kScales>(scale, y));
   }
   if (u.Has(Hyper::kWeightDecay)) {
-    sums->template Take<Hyper::kWeightDecay>(io, Scaled<kScales>(scale, Base::ByDecay(base, u, before)));
+    sums->template Take<Hyper::kWeightDecay>(
+        io, Scaled<kScales>(scale, Base::ByDecay(base, u, before)));
   }
   if (u.Has(Hyper::kFirst)) {
-    sums->template Take<Hyper::kFirst>(io, Scaled<kScales>(scale, Base::ByFirst(base, u, left, seen)));
+    sums->template Take<Hyper::kFirst>(io,
+                                       Scaled<kScales>(scale, Base::ByFirst(base, u, left, seen)));
   }
   if constexpr (kHasBeta2<Base>) {
     if (u.Has(Hyper::kBeta2)) {
-      sums->template Take<Hyper::kBeta2>(io, Scaled<kScales>(scale, Base::ByBeta2(base, u, left, seen)));
+      sums->template Take<Hyper::kBeta2>(
+          io, Scaled<kScales>(scale, Base::ByBeta2(base, u, left, seen)));
     }
   }
   if constexpr (LastRule::kLearns != 0) {

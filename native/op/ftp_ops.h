@@ -8,7 +8,8 @@
 //   TfjsFtpWrite(state, values: float, offset: int32[2])          -> done: int32[1], in place
 //   TfjsFtpStep(plan: int32, states, weights, gradients: N*float) -> outputs: N*float
 //   TfjsFtpGather(plan, states, weights, gradients: N*float, want: int32[1])
-//                                          -> numbers: int32[22 N], float64 as two words, on the host
+//                                          -> numbers: int32[22 N], float64 as two words, on the
+//                                          host
 //
 // Lengths and offsets are int64, low word first; the plan is that of kernels/plan.h.
 #ifndef TFJS_FTP_OP_FTP_OPS_H_

@@ -1,4 +1,5 @@
-// TfjsFtpGather on device memory. The numbers are on the host when it returns, so it waits for them.
+// TfjsFtpGather on device memory. The numbers are on the host when it returns, so it waits for
+// them.
 #include <cuda_runtime_api.h>
 
 #include <cstring>

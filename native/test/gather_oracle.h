@@ -142,9 +142,8 @@ inline OracleSums OracleGather(const StepOptions& o, const VariableStep& x) {
     const double direct = direction;
     direction -= pull * a[i];
     decay += pull;
-    const double before = rule == Rule::kDigrap
-                              ? a[i] + c[i]
-                              : (after + rate * direction) / (1 - rate * decay);
+    const double before =
+        rule == Rule::kDigrap ? a[i] + c[i] : (after + rate * direction) / (1 - rate * decay);
     seen += seen_share * before;
     by[0][i] = -(direction + decay * before);
     if (o.base == BaseUpdate::kAdamW) {
@@ -152,8 +151,8 @@ inline OracleSums OracleGather(const StepOptions& o, const VariableStep& x) {
       const double first = (m[i] - seen) / adam.beta1 / c1;
       const double first_rest = m[i] * n * std::pow(adam.beta1, n - 1) / c1 / c1;
       by[2][i] = -rate * (first + first_rest) / (root + adam.epsilon);
-      add_size(2, rate * ((std::abs(m[i]) + std::abs(seen)) / adam.beta1 / c1) /
-                      (root + adam.epsilon));
+      add_size(
+          2, rate * ((std::abs(m[i]) + std::abs(seen)) / adam.beta1 / c1) / (root + adam.epsilon));
       const double change = second[i] > v[i] ? 0 : (v[i] - seen * seen) / adam.beta2 / c2;
       const double rest = second[i] / c2 * n * std::pow(adam.beta2, n - 1) / c2;
       const double by_root = rate * direct / (root + adam.epsilon) / 2 / root;

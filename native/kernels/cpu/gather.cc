@@ -53,8 +53,8 @@ Work MakeWork(const StepOptions& options, const VariableStep& variable,
   } else {
     args.partition = MakePartition(1, 1, variable.size());
   }
-  work.chunks = prepared.projects ? args.partition.chunks
-                                  : CeilDiv(args.partition.size, kPlainChunkElements);
+  work.chunks =
+      prepared.projects ? args.partition.chunks : CeilDiv(args.partition.size, kPlainChunkElements);
   if (const float* const constraint = args.state[Slot::kConstraint]) args.level = constraint[0];
   return work;
 }

@@ -51,8 +51,9 @@ struct PassTable {
   bool (*gather)(const PassArgs& args, int64_t begin, int64_t end, double* sums);
   // Whether all of x[0 .. count) are finite.
   bool (*all_finite)(const float* x, int64_t count);
-  // The sums of a chunk (kGatherNumbers) before a step. Of rows that turn and lie in several chunks,
-  // what their turning needs goes to the partials. Returns whether the gradients are finite.
+  // The sums of a chunk (kGatherNumbers) before a step. Of rows that turn and lie in several
+  // chunks, what their turning needs goes to the partials. Returns whether the gradients are
+  // finite.
   bool (*sums)(const PassArgs& args, int64_t chunk, double* numbers);
 };
 

@@ -119,9 +119,8 @@ FTP_INLINE ElementChunk ElementsOf(const PassArgs& a, int64_t chunk) {
 FTP_INLINE bool SquaresOfChunk(const PassArgs& a, int64_t chunk, double* numbers) {
   const ElementChunk elements = ElementsOf(a, chunk);
   ChunkSums all;
-  ForGroups(elements.begin, elements.end, [&](auto group) FTP_LAMBDA_INLINE {
-    all.TakeGradient(group.Load(a.gradient));
-  });
+  ForGroups(elements.begin, elements.end,
+            [&](auto group) FTP_LAMBDA_INLINE { all.TakeGradient(group.Load(a.gradient)); });
   return all.Finish(0, numbers);
 }
 

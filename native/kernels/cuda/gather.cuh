@@ -1,5 +1,6 @@
-// What a block does of gathering: the sums of a chunk, the rows that turn and lie in several chunks,
-// and what a variable's sums are in all. Every sum is added in an order that the shape decides.
+// What a block does of gathering: the sums of a chunk, the rows that turn and lie in several
+// chunks, and what a variable's sums are in all. Every sum is added in an order that the shape
+// decides.
 #ifndef TFJS_FTP_KERNELS_CUDA_GATHER_CUH_
 #define TFJS_FTP_KERNELS_CUDA_GATHER_CUH_
 

@@ -1,8 +1,8 @@
-// Sums of the gradients before a step (hyper.h): one launch over chunks, one over the rows that turn
-// and lie in several chunks, one over variables. Reads of a float32 parameter 4 bytes of the
-// gradient, and what the wanted numbers need of weights and state: 8 more for the learning rate under
-// AdamW, 12 with a rule that projects. Sums in double, over a fixed partition, in a fixed order.
-// Nothing but scratch memory is written.
+// Sums of the gradients before a step (hyper.h): one launch over chunks, one over the rows that
+// turn and lie in several chunks, one over variables. Reads of a float32 parameter 4 bytes of the
+// gradient, and what the wanted numbers need of weights and state: 8 more for the learning rate
+// under AdamW, 12 with a rule that projects. Sums in double, over a fixed partition, in a fixed
+// order. Nothing but scratch memory is written.
 #include <cuda_runtime.h>
 
 #include "gather.cuh"

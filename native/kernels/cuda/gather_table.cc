@@ -16,9 +16,9 @@ GatherTable::GatherTable(const StepOptions& options, const VariableStep* variabl
     if (compiled) part.prepared = PrepareLast(options, x, HypersOf(want));
     const bool rows = part.prepared.projects && !part.prepared.whole;
     // Single columns, as in the first step: up to ten sums a column are all that registers hold.
-    part.partition = MakeDevicePartition(rows ? x.outer : 1, rows ? x.rows : 1,
-                                         rows ? x.inner : x.size(), !part.prepared.projects,
-                                         DeviationMode::kFirst, chunk_elements);
+    part.partition =
+        MakeDevicePartition(rows ? x.outer : 1, rows ? x.rows : 1, rows ? x.inner : x.size(),
+                            !part.prepared.projects, DeviationMode::kFirst, chunk_elements);
     const DevicePartition& p = part.partition;
     const bool turns = part.prepared.turn_sums > 0 && p.has_partials();
     part.groups = turns ? p.groups : 0;

@@ -1,7 +1,7 @@
 // The table that gathering on a CUDA device works from, as the step's (work_table.h):
 //
-//   table     header | numbers (kGatherNumbers of each variable) | records | items | groups that turn
-//   scratch   table, then what blocks leave for one another
+//   table     header | numbers (kGatherNumbers of each variable) | records | items | groups that
+//   turn scratch   table, then what blocks leave for one another
 //
 // The numbers are zeros that come with the copy, and with the header they are what is copied back.
 #ifndef TFJS_FTP_KERNELS_CUDA_GATHER_TABLE_H_

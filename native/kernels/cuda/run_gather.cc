@@ -20,8 +20,7 @@ int Run(const GatherTable& table, void* host, void* fetched, void* scratch, cuda
                                       cudaMemcpyHostToDevice, stream);
   if (error != cudaSuccess) return error;
   const StepOptions& options = table.options();
-  const int launched =
-      LaunchSums(options.base, options.rule, table.squares_alone(), args, stream);
+  const int launched = LaunchSums(options.base, options.rule, table.squares_alone(), args, stream);
   if (launched != cudaSuccess) return launched;
   error = cudaMemcpyAsync(fetched, scratch, static_cast<size_t>(table.result_bytes()),
                           cudaMemcpyDeviceToHost, stream);

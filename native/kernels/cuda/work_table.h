@@ -110,7 +110,7 @@ struct StepArgs {
   int32_t finish_count;
   int32_t fused_count;
   int32_t record_count;
-  bool check;  // that gradients are finite
+  bool check;       // that gradients are finite
   double* numbers;  // of gathering
 };
 

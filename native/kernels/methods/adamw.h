@@ -93,8 +93,8 @@ struct AdamW {
     if (s.amsgrad) io.Store(state[Slot::kVmax], x.vmax);
   }
 
-  // The last update (hyper.h). With c = 1 - beta^n, V = (vmax or v) / c2, D = sqrt(V) + epsilon, and
-  // m', v' before it:
+  // The last update (hyper.h). With c = 1 - beta^n, V = (vmax or v) / c2, D = sqrt(V) + epsilon,
+  // and m', v' before it:
   //
   //   dU/dbeta1 = rate / D [(m' - g) / c1 + m n beta1^(n-1) / c1^2]
   //   dU/dbeta2 = -rate m / c1 / D^2 / (2 sqrt V) [(v' - g^2) / c2 + V n beta2^(n-1) / c2]
@@ -147,8 +147,7 @@ struct AdamW {
   };
   template <class Io>
   static FTP_MEMBER Left<typename Io::T> LeftBy(const Last& s, const Io& io,
-                                                const StatePointers& state,
-                                                const typename Io::T&) {
+                                                const StatePointers& state, const typename Io::T&) {
     using T = typename Io::T;
     Left<T> x;
     x.m = io.Load(state[Slot::kM]);

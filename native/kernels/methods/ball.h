@@ -6,8 +6,8 @@
 //   s (X - C sum(sign(C) X) / n)                        where it was, by n = sum |C|
 //   s (X - C sum(C X) / n^2)                            where it was, by n = sqrt(sum C^2)
 //
-// Without epsilon's part in n. Sums over a row with the second part follow from sums with s X in the
-// place of X: a row's are taken in one read, and turned along the ball behind it.
+// Without epsilon's part in n. Sums over a row with the second part follow from sums with s X in
+// the place of X: a row's are taken in one read, and turned along the ball behind it.
 #ifndef TFJS_FTP_KERNELS_METHODS_BALL_H_
 #define TFJS_FTP_KERNELS_METHODS_BALL_H_
 

@@ -36,14 +36,12 @@ constexpr HyperSet kBaseHyperSet = (1 << kBaseHypers) - 1;
 struct LastUpdate {
   float rate;
   float decay;
-  float inverse;         // 1 / (1 - rate decay)
-  float coupled;         // share of W in what the base took for its gradient
-  HyperSet hypers;       // whose derivatives are wanted and exist
-  bool reads_before;     // whether they need W
-  bool reads_gradient;   // whether they need the gradient that the step saw
-  FTP_MEMBER bool Has(Hyper hyper) const {
-    return (hypers >> static_cast<int>(hyper) & 1) != 0;
-  }
+  float inverse;        // 1 / (1 - rate decay)
+  float coupled;        // share of W in what the base took for its gradient
+  HyperSet hypers;      // whose derivatives are wanted and exist
+  bool reads_before;    // whether they need W
+  bool reads_gradient;  // whether they need the gradient that the step saw
+  FTP_MEMBER bool Has(Hyper hyper) const { return (hypers >> static_cast<int>(hyper) & 1) != 0; }
 };
 
 // W - U from the weights behind it.
