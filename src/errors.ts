@@ -17,6 +17,9 @@
  * Of `tfjs-ftp/checkpoint`: `CHECKPOINT_INVALID` (a folder that is no checkpoint, or one that was changed) and
  * `CHECKPOINT_FAILED` (one could not be written); `STATE_MISMATCH` for one of another model or optimizer.
  *
+ * Of `tfjs-ftp/report`: `VEGA_NOT_FOUND` (`vega` or `vega-lite` is not installed) and `REPORT_FAILED` (the file could not be
+ * written).
+ *
  * Of `tfjs-ftp/models`: `GRAPH_UNSUPPORTED` (a graph that runs in `executeAsync` alone; the message names the node) and
  * `VARIABLE_EXISTS` (a weight has the name of a variable that exists).
  */
@@ -41,6 +44,8 @@ export type FtpErrorCode =
   | 'STATE_MISMATCH'
   | 'CHECKPOINT_INVALID'
   | 'CHECKPOINT_FAILED'
+  | 'VEGA_NOT_FOUND'
+  | 'REPORT_FAILED'
   | 'OPTIMIZER_DISPOSED'
   | 'EMA_SWAPPED_IN'
   | 'EMA_DISABLED'

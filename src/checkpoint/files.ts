@@ -107,6 +107,20 @@ async function writeSynced<T>(file: string, write: (handle: FileHandle) => Promi
   }
 }
 
+/** Writes a file that is there in full or not at all, and takes the place of one of its name. Its folder must exist. */
+export async function writeAtomically(file: string, text: string): Promise<void> {
+  const folder = path.dirname(file);
+  const temporary = beside(folder, 'writing');
+  try {
+    await writeSynced(temporary, (handle) => handle.writeFile(text));
+    await fs.rename(temporary, file);
+    await syncFolder(folder);
+  } catch (error) {
+    await fs.rm(temporary, { force: true }).catch(() => {});
+    throw error;
+  }
+}
+
 async function makeDirectory(directory: string): Promise<void> {
   const first = await fs.mkdir(directory, { recursive: true });
   if (first === undefined) return;

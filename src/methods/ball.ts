@@ -9,9 +9,11 @@ export function ballReport(
   const rows = norms.length;
   let maxNorm = 0;
   let ratios = 0;
+  let cut = 0;
   for (let r = 0; r < rows; ++r) {
     const norm = norms[r] as number;
     if (!(norm <= maxNorm)) maxNorm = norm; // lets NaN through
+    cut += norm > radius ? 1 : norm <= radius ? 0 : Number.NaN;
     ratios += norm > 0 ? Math.min(1, Math.max(0, radius / norm)) : 1;
   }
   return {
@@ -19,5 +21,6 @@ export function ballReport(
     norm: Math.min(radius, maxNorm),
     maxNorm,
     meanRatio: rows > 0 ? ratios / rows : 1,
+    atBoundary: rows > 0 ? cut / rows : 0,
   };
 }

@@ -91,6 +91,7 @@ export interface RuleReport {
   norm: number | null;
   maxNorm: number | null;
   meanRatio: number | null;
+  atBoundary: number | null;
   radius?: number;
   strength?: number;
   omega?: number;

@@ -20,6 +20,8 @@ export interface ConstraintReport {
   maxNorm: number | null;
   /** Mean over the rows of clip(gamma / norm before projection, 0, 1): 1 means that nothing was cut. */
   meanRatio: number | null;
+  /** Share of the rows, 0 to 1, that the last step would have taken out of the ball, and that are at its boundary now. */
+  atBoundary: number | null;
   /** Mean over the rows of the norm of the anchor itself, the scale to judge the others by. */
   anchorNorm: number | null;
   /** Under `fixedRadius`: the radius of the last step. */
@@ -45,7 +47,14 @@ export function anchorNormOf(anchor: ArrayLike<number>, rows: number): number {
   return rows > 0 ? sum / rows : 0;
 }
 
-const NOTHING = { gamma: null, relative: null, norm: null, maxNorm: null, meanRatio: null } as const;
+const NOTHING = {
+  gamma: null,
+  relative: null,
+  norm: null,
+  maxNorm: null,
+  meanRatio: null,
+  atBoundary: null,
+} as const;
 
 /** The report of a variable by its method; `last`: null for a method without an anchor. */
 export function reportOf(
@@ -56,9 +65,9 @@ export function reportOf(
 ): ConstraintReport {
   if (last === null) return { name, ...NOTHING, anchorNorm: null, rows, excluded: false };
   const told: RuleReport = { ...NOTHING, ...rule.report?.(options, last) };
-  const { gamma, relative, norm, maxNorm, meanRatio, ...more } = told;
-  const { anchorNorm } = last;
-  return { name, gamma, relative, norm, maxNorm, meanRatio, anchorNorm, ...more, rows, excluded: false };
+  const { gamma, relative, norm, maxNorm, meanRatio, atBoundary, ...more } = told;
+  const shared = { gamma, relative, norm, maxNorm, meanRatio, atBoundary };
+  return { name, ...shared, anchorNorm: last.anchorNorm, ...more, rows, excluded: false };
 }
 
 export function excludedReport(name: string, rows: number): ConstraintReport {

@@ -8,7 +8,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { cases, checkGolden } from '../backends/golden_check.js';
 import type { Replay, ReplayState, StartReplay } from '../backends/golden_replay.js';
 import { describeOrSkip } from '../backends/skip.js';
-import { bundle, chromiumPath, openPage } from './chromium.js';
+import { bundle, openPage, whyNoChromium } from './chromium.js';
 
 const ENTRY = path.resolve(import.meta.dirname, '..', '..', 'dist', 'index.js');
 
@@ -79,9 +79,7 @@ function stateOf(state: {
   };
 }
 
-const missing = chromiumPath === undefined ? 'there is no Chromium (apt-get install chromium)' : null;
-
-describeOrSkip('in Chromium', missing, () => {
+describeOrSkip('in Chromium', whyNoChromium, () => {
   let browser: Browser;
   let page: Page;
   let problems: string[];

@@ -16,6 +16,10 @@ const CANDIDATES = [
 ];
 export const chromiumPath = CANDIDATES.find((file) => file !== undefined && existsSync(file));
 
+/** Why pages cannot be opened; null: they can. */
+export const whyNoChromium =
+  chromiumPath === undefined ? 'there is no Chromium (apt-get install chromium)' : null;
+
 /** Bundles an entry for browsers; the package comes through package.json, as it does for a user. */
 export async function bundle(entry: string, external: string[] = []): Promise<Rollup.RollupOutput> {
   const result = await build({
@@ -41,15 +45,20 @@ export async function bundle(entry: string, external: string[] = []): Promise<Ro
 
 const TYPES: { [extension: string]: string } = { '.js': 'text/javascript', '.wasm': 'application/wasm' };
 
-/** Starts Chromium and opens the page. Nothing goes over a network: every request is answered from here. */
-export async function openPage(): Promise<{ browser: Browser; page: Page; problems: string[] }> {
+/** Starts the Chromium that is installed; graphics are drawn by its software renderer. */
+export async function launchChromium(): Promise<Browser> {
   const { chromium } = await import('playwright-core');
-  const { output } = await bundle(path.join(import.meta.dirname, 'page.ts'));
-  const script = output[0].code;
-  const browser = await chromium.launch({
+  return chromium.launch({
     executablePath: chromiumPath as string,
     args: ['--no-sandbox', '--use-angle=swiftshader', '--enable-unsafe-swiftshader'],
   });
+}
+
+/** Starts Chromium and opens the page. Nothing goes over a network: every request is answered from here. */
+export async function openPage(): Promise<{ browser: Browser; page: Page; problems: string[] }> {
+  const { output } = await bundle(path.join(import.meta.dirname, 'page.ts'));
+  const script = output[0].code;
+  const browser = await launchChromium();
   const page = await browser.newPage();
   const problems: string[] = [];
   page.on('pageerror', (error) => problems.push(String(error)));

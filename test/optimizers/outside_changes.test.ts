@@ -142,6 +142,7 @@ describeImplementations('changes from outside', (implementation) => {
       maxNorm: Math.max(...rowNorms),
       anchorNorm,
       meanRatio: rowNorms.reduce((sum, norm) => sum + Math.min(1, gamma / norm), 0) / 4,
+      atBoundary: rowNorms.filter((norm) => norm > gamma).length / 4,
       rows: 4,
       excluded: false,
     });
@@ -153,6 +154,7 @@ describeImplementations('changes from outside', (implementation) => {
       maxNorm: null,
       anchorNorm: null,
       meanRatio: null,
+      atBoundary: null,
       rows: 1,
       excluded: true,
     });

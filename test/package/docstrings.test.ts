@@ -99,6 +99,7 @@ const files = [
   ...methods,
   ...recipeFiles,
   ...checkpointFiles,
+  'src/report/report.ts',
   ...native,
 ];
 const examples = files.flatMap(examplesIn);

@@ -16,6 +16,7 @@ import { type ImageFolderDataset, imageFolder } from 'tfjs-ftp/data';
 import { type TrainableGraphModel, trainable } from 'tfjs-ftp/models';
 import { GRADIENTS } from 'tfjs-ftp/models/gradients';
 import { createFusedStep, type FusedStep } from 'tfjs-ftp/native';
+import { report } from 'tfjs-ftp/report';
 
 const options: FtpAdamWOptions = { k: 1, exclude: ['head/'] };
 export const optimizer: Optimizer = ftp.adamw(1e-3, options);
@@ -24,6 +25,7 @@ export const images = (): Promise<ImageFolderDataset> => imageFolder('flowers', 
 export const resumed = (): Promise<ResumedPosition> => new Checkpointer('run', { variables: [] }).resume();
 export const inGraph = (model: Parameters<typeof trainable>[0]): TrainableGraphModel => trainable(model, { minRank: 2 });
 export const ofGraph = (model: TrainableGraphModel): Optimizer => ftp.adamw(1e-3, { model, outputAxis: model.outputAxis });
+export const written = (): Promise<void> => report(ftp.adamw(1e-3), 'report.html', { history: { loss: [1, 0.5] } });
 export const first: string | undefined = GRADIENTS[0];
 export const fused = (weights: Float32Array): FusedStep =>
   createFusedStep({ base: 'adamw', learningRate: 1e-3, variables: [{ name: 'w', weights, shape: [weights.length] }] });
@@ -36,6 +38,8 @@ trainable({});
 imageFolder('flowers', { imageSize: '32' });
 // @ts-expect-error
 new Checkpointer('run', { keep: 'all' });
+// @ts-expect-error
+report(ftp.adamw(1e-3), 1);
 // @ts-expect-error
 createFusedStep({ base: 'adam' });
 `;
