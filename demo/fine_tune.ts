@@ -14,8 +14,8 @@ import type { Task } from './task.js';
 export interface FineTuneOptions {
   steps: number;
   implementation: ImplementationOption;
-  /** Called after every step. */
-  onStep?: (step: number, loss: number) => void;
+  /** Called after every step; training waits for it, and ends with this step where it gives false. */
+  onStep?: (step: number, loss: number) => unknown;
 }
 
 export interface FineTuneResult {
@@ -60,7 +60,7 @@ export async function fineTune(
       loss = (await model.trainOnBatch(value.xs, value.ys)) as number;
       seconds.push((performance.now() - start) / 1000);
       tf.dispose(value);
-      onStep?.(step, loss);
+      if ((await onStep?.(step, loss)) === false) break;
     }
     const constraints = (await optimizer.constraints())
       .filter((constraint) => !constraint.excluded)

@@ -8,16 +8,13 @@ import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { LayersModel } from '@tensorflow/tfjs-layers';
 import { imageFolder } from 'tfjs-ftp/data';
-import { Random } from '../tools/random.js';
 import { type EvaluationSet, setInMemory } from './evaluation.js';
-import { families, type Kind, type Split } from './fonts.js';
-import { CODE_CHARACTERS, GlyphPainter, IMAGE_SIZE, NARROW_PLACEMENT, type Style } from './glyphs.js';
+import type { Kind, Split } from './fonts.js';
+import { drawImages, TEST_SETS, trainingImages } from './glyph_sets.js';
+import { CODE_CHARACTERS, GlyphPainter, IMAGE_SIZE, type Style } from './glyphs.js';
 import { loadModelFiles } from './load_model.js';
 import type { Task } from './task.js';
 import { prepareTransfer } from './transfer.js';
-
-/** Training images a class. */
-export const IMAGES_PER_CLASS = 10;
 
 export interface GlyphTaskOptions {
   seed: number;
@@ -38,27 +35,13 @@ export function loadPretrainedGlyphs(): Promise<LayersModel> {
   return loadModelFiles(PRETRAINED_GLYPHS);
 }
 
-/** Draws an image of each character in each family of a kind, `samples` times over. */
+/** The images of `drawImages` as a set to test on. */
 export function drawSet(
   painter: GlyphPainter,
   name: string,
-  kind: Kind,
-  split: Split,
-  style: Style,
-  samples: number,
-  seed: number,
+  ...what: [kind: Kind, split: Split, style: Style, samples: number, seed: number]
 ): EvaluationSet {
-  const images: Uint8Array[] = [];
-  const labels: number[] = [];
-  for (const family of families(kind, split)) {
-    const random = new Random(seed, name, split, style, family);
-    for (let sample = 0; sample < samples; ++sample) {
-      for (const [label, character] of [...CODE_CHARACTERS].entries()) {
-        images.push(painter.draw(character, family, style, NARROW_PLACEMENT, random));
-        labels.push(label);
-      }
-    }
-  }
+  const { images, labels } = drawImages(painter, name, ...what);
   return setInMemory(name, images, labels, [IMAGE_SIZE, IMAGE_SIZE, 3]);
 }
 
@@ -84,16 +67,11 @@ export async function writeImages(
   }
 }
 
-/** Ten images per character, in turn from each of the training families. */
-function* trainingImages(painter: GlyphPainter, seed: number): Generator<ImageToWrite> {
-  const random = new Random(seed, 'train');
-  const fonts = families('sans', 'train');
-  for (const [label, character] of [...CODE_CHARACTERS].entries()) {
-    for (let i = 0; i < IMAGES_PER_CLASS; ++i) {
-      const family = fonts[(label + i) % fonts.length] as string;
-      const pixels = painter.draw(character, family, 'plain', NARROW_PLACEMENT, random);
-      yield { folder: character, file: `${String(i).padStart(2, '0')}-${family}.png`, pixels };
-    }
+/** The training images as files. */
+function* trainingFiles(painter: GlyphPainter, seed: number): Generator<ImageToWrite> {
+  for (const { label, sample, family, pixels } of trainingImages(painter, seed)) {
+    const folder = CODE_CHARACTERS[label] as string;
+    yield { folder, file: `${String(sample).padStart(2, '0')}-${family}.png`, pixels };
   }
 }
 
@@ -101,12 +79,13 @@ function* trainingImages(painter: GlyphPainter, seed: number): Generator<ImageTo
 export async function glyphTask({ seed, batchSize, out, samples }: GlyphTaskOptions): Promise<Task> {
   const painter = await GlyphPainter.create();
   const directory = join(resolve(out), 'serial-codes');
-  await writeImages(painter, directory, trainingImages(painter, seed));
+  await writeImages(painter, directory, trainingFiles(painter, seed));
   const pretrained = await loadPretrainedGlyphs();
   const training = () =>
     imageFolder(directory, { imageSize: IMAGE_SIZE, batchSize, seed, cache: true, repeat: true });
-  const test = (name: string, kind: Kind, style: Style = 'plain') =>
-    drawSet(painter, name, kind, 'test', style, samples, seed);
+  const [inDistribution, ...shifted] = TEST_SETS.map(({ name, kind, style }) =>
+    drawSet(painter, name, kind, 'test', style, samples, seed),
+  ) as [EvaluationSet, ...EvaluationSet[]];
   const { classNames, files } = await training();
   return {
     title: `reading the ${classNames.length} characters of serial codes, from ${files.length} PNG images in ${directory}`,
@@ -114,15 +93,8 @@ export async function glyphTask({ seed, batchSize, out, samples }: GlyphTaskOpti
     classNames,
     trainingImages: files.length,
     training,
-    inDistribution: test('sans', 'sans'),
-    shifted: [
-      test('serif', 'serif'),
-      test('mono', 'mono'),
-      test('handwriting', 'handwriting'),
-      test('display', 'display'),
-      test('recoloured', 'sans', 'recoloured'),
-      test('textured', 'sans', 'textured'),
-    ],
+    inDistribution,
+    shifted,
     toCorrupt: drawSet(painter, 'to corrupt', 'sans', 'test', 'plain', Math.ceil(samples / 2), seed),
     range: [0, 1],
   };

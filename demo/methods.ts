@@ -3,19 +3,12 @@ import type { Tensor } from '@tensorflow/tfjs-core';
 import * as tf from '@tensorflow/tfjs-core';
 import type { LayersModel } from '@tensorflow/tfjs-layers';
 import { type FtpOptimizer, ftp } from 'tfjs-ftp';
+import { type MethodName, type MethodSettings, SETTINGS } from './settings.js';
 import { HEAD } from './transfer.js';
 
-export const METHOD_NAMES = ['adamw', 'l2sp', 'probe', 'ftp', 'ftp-sgd'] as const;
-export type MethodName = (typeof METHOD_NAMES)[number];
+export { METHOD_NAMES, type MethodName, type MethodSettings } from './settings.js';
 
 export type ImplementationOption = 'auto' | 'native' | 'reference';
-
-/** What a run of a method may change. */
-export interface MethodSettings {
-  learningRate: number;
-  /** L2-SP: weight of the squared distance to the pre-trained weights in the loss. */
-  strength?: number;
-}
 
 export interface Method {
   name: MethodName;
@@ -34,17 +27,14 @@ const MOMENTUM = 0.9;
 const adamw: Method['optimizer'] = (model, { learningRate }, implementation) =>
   ftp.adamw(learningRate, { model, implementation, exclude: EVERYTHING });
 
-/**
- * The methods with the settings that `npm run demo:select` chose: the highest accuracy on validation fonts
- * of the target domain, of equals the lowest loss there. No other domain was looked at.
- */
+/** The methods with the settings that were chosen for them. */
 export const METHODS: Record<MethodName, Method> = {
   adamw: {
     name: 'adamw',
     label: 'AdamW',
     about: 'plain AdamW on all layers that are not frozen',
     trains: 'backbone',
-    settings: { learningRate: 1e-3 },
+    settings: SETTINGS.adamw,
     optimizer: adamw,
   },
   l2sp: {
@@ -52,7 +42,7 @@ export const METHODS: Record<MethodName, Method> = {
     label: 'AdamW, L2-SP',
     about: 'AdamW with the squared distance to the pre-trained weights added to the loss',
     trains: 'backbone',
-    settings: { learningRate: 3e-3, strength: 1e-2 },
+    settings: SETTINGS.l2sp,
     optimizer: adamw,
   },
   probe: {
@@ -60,7 +50,7 @@ export const METHODS: Record<MethodName, Method> = {
     label: 'Linear probe',
     about: 'AdamW on the new head alone',
     trains: 'head',
-    settings: { learningRate: 3e-2 },
+    settings: SETTINGS.probe,
     optimizer: adamw,
   },
   ftp: {
@@ -68,7 +58,7 @@ export const METHODS: Record<MethodName, Method> = {
     label: 'FTP (AdamW)',
     about: 'AdamW, each layer projected into a ball around its pre-trained value whose radius is learnt',
     trains: 'backbone',
-    settings: { learningRate: 1e-2 },
+    settings: SETTINGS.ftp,
     optimizer: (model, { learningRate }, implementation) =>
       ftp.adamw(learningRate, { model, implementation, exclude: [`${HEAD}/`] }),
   },
@@ -77,7 +67,7 @@ export const METHODS: Record<MethodName, Method> = {
     label: 'FTP (SGD)',
     about: 'the same with SGD and momentum',
     trains: 'backbone',
-    settings: { learningRate: 1e-1 },
+    settings: SETTINGS['ftp-sgd'],
     optimizer: (model, { learningRate }, implementation) =>
       ftp.sgd(learningRate, { model, implementation, momentum: MOMENTUM, exclude: [`${HEAD}/`] }),
   },

@@ -1,7 +1,12 @@
 /** What is compared on: a model with a new head, images to train on, and image sets to test on. */
-import type { ImageFolderDataset } from 'tfjs-ftp/data';
+import type { Tensor } from '@tensorflow/tfjs-core';
 import type { EvaluationSet } from './evaluation.js';
 import type { TransferModel } from './transfer.js';
+
+/** Batches of images, [n, height, width, channels], with one-hot labels, [n, classes]; whoever takes them disposes them. */
+export interface BatchSource {
+  iterator(): Promise<{ next(): Promise<IteratorResult<{ xs: Tensor; ys: Tensor }>> }>;
+}
 
 export interface Task {
   /** One sentence for the header. */
@@ -11,7 +16,7 @@ export interface Task {
   /** Number of training images. */
   trainingImages: number;
   /** A fresh pass over the training images that never ends, in the same order each time. */
-  training(): Promise<ImageFolderDataset>;
+  training(): Promise<BatchSource>;
   /** Images like those trained on, never trained on. */
   inDistribution: EvaluationSet;
   /** Shifted images, by the name of the column. */
