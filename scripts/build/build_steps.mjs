@@ -171,12 +171,17 @@ export async function buildTypeScript(say, { force = false } = {}) {
     // Only a forced build takes the files of sources that are gone with it: a usual one would lose its increments.
     if (force) fs.rmSync(path.join(root, output), { recursive: true, force: true });
     await compile(config);
-    if (output === 'cjs')
-      fs.writeFileSync(path.join(root, 'cjs', 'package.json'), '{ "type": "commonjs" }\n');
+    if (output === 'cjs') writeCommonJsManifest();
     if (output === 'dist') makeExecutable(path.join(root, 'dist', 'cli', 'main.js'));
     writeRecord(record, digest);
   }
   say(built > 0 ? `typescript: compiled in ${seconds(start)}` : 'typescript: up to date');
+}
+
+/** webpack looks for the field `browser` in the nearest manifest alone. */
+function writeCommonJsManifest() {
+  const manifest = { type: 'commonjs', browser: { './platform/node.js': './platform/browser.js' } };
+  fs.writeFileSync(path.join(root, 'cjs', 'package.json'), `${JSON.stringify(manifest)}\n`);
 }
 
 async function compile(config) {

@@ -1,6 +1,7 @@
 /** Runs in the page: the package under a tfjs backend of the browser, driven from the test by `globalThis.subject`. */
 import * as tf from '@tensorflow/tfjs';
 import { setWasmPaths } from '@tensorflow/tfjs-backend-wasm';
+import '@tensorflow/tfjs-backend-webgpu';
 import { callbacks, ftp } from 'tfjs-ftp';
 import type { Replay, ReplayGroup, ReplayState } from '../backends/golden_replay.js';
 import { startTfjsReplay } from '../backends/tfjs_replay.js';
@@ -11,7 +12,21 @@ const asList = (array: Float32Array) => Array.from(array);
 
 let replay: Replay | null = null;
 
+interface Gpu {
+  requestAdapter(): Promise<{ info?: { architecture?: string } } | null>;
+}
+
 const inPage = {
+  /** Why WebGPU cannot run; null: it can. */
+  async whyNoWebGpu(): Promise<string | null> {
+    const { gpu } = (globalThis as unknown as { navigator: { gpu?: Gpu } }).navigator;
+    if (gpu === undefined) return 'this Chromium has no WebGPU';
+    const adapter = await gpu.requestAdapter();
+    if (adapter === null) return 'Chromium finds no adapter for WebGPU';
+    // Its device is lost within the first steps, with the largest buffer that it takes under 432 bytes.
+    return adapter.info?.architecture === 'swiftshader' ? 'the only adapter for WebGPU is SwiftShader' : null;
+  },
+
   /** @returns the name of the backend that runs, or why it does not. */
   async useBackend(name: string): Promise<string> {
     setWasmPaths('/wasm/');
