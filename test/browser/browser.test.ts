@@ -130,7 +130,7 @@ describeOrSkip('in Chromium', whyNoChromium, () => {
   let problems: string[];
   beforeAll(async () => {
     ({ browser, page, problems } = await openPage());
-  });
+  }, 300_000);
   afterAll(async () => {
     await browser?.close();
     expect(problems).toEqual([]);

@@ -35,6 +35,7 @@ export async function bundle(entry: string, external: string[] = []): Promise<Ro
     },
     build: {
       write: false,
+      minify: false,
       target: 'es2022',
       lib: { entry, formats: ['es'], fileName: 'page' },
       rollupOptions: { external },
