@@ -25,3 +25,15 @@ export function environmentProblem(
   if (gpu && gpu !== '0' && gpu !== '1') return `TFJS_FTP_GPU must be '0' or '1', got '${gpu}'`;
   return null;
 }
+
+/** What `TFJS_FTP_MPI_ABI` may be. */
+export const MPI_ABIS = ['openmpi', 'mpich', 'mpiabi'] as const;
+
+/** What is wrong with `TFJS_FTP_MPI_ABI`, as {@link environmentProblem}. (`TFJS_FTP_MPI_LIBRARY` is checked by loading it.) */
+export function mpiEnvironmentProblem(environment: {
+  readonly [name: string]: string | undefined;
+}): string | null {
+  const { TFJS_FTP_MPI_ABI: abi } = environment;
+  if (!abi || MPI_ABIS.some((known) => known === abi)) return null;
+  return `TFJS_FTP_MPI_ABI must be one of ${choices(MPI_ABIS)}, got '${abi}'`;
+}

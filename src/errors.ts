@@ -22,6 +22,10 @@
  *
  * Of `tfjs-ftp/models`: `GRAPH_UNSUPPORTED` (a graph that runs in `executeAsync` alone; the message names the node) and
  * `VARIABLE_EXISTS` (a weight has the name of a variable that exists).
+ *
+ * Of `tfjs-ftp/parallel`: `MPI_NOT_FOUND` (no MPI library; the message says what was tried), `MPI_MISMATCH` (the library is not that of
+ * the launcher), `MPI_FAILURE` (what MPI reports), and `RANKS_DIFFER` (the ranks do not take the same step, or one of them failed
+ * before it).
  */
 export type FtpErrorCode =
   | 'ADDON_NOT_FOUND'
@@ -52,6 +56,10 @@ export type FtpErrorCode =
   | 'UNSUPPORTED_DTYPE'
   | 'GRAPH_UNSUPPORTED'
   | 'VARIABLE_EXISTS'
+  | 'MPI_NOT_FOUND'
+  | 'MPI_MISMATCH'
+  | 'MPI_FAILURE'
+  | 'RANKS_DIFFER'
   | 'IMAGE_FOLDER_INVALID'
   | 'IMAGE_UNREADABLE'
   | 'IMAGE_DECODER_NOT_FOUND';

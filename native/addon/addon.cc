@@ -35,6 +35,24 @@ Napi::Object DeviceExports(Napi::Env env) {
 }
 #endif
 
+#if !defined(_WIN32)
+Napi::Object MpiExports(Napi::Env env) {
+  Napi::Object mpi = Napi::Object::New(env);
+  Export<MpiOpen>(&mpi, "open");
+  Export<MpiInit>(&mpi, "init");
+  Export<MpiSplit>(&mpi, "split");
+  Export<MpiBarrier>(&mpi, "barrier");
+  Export<MpiAllReduce>(&mpi, "allReduce");
+  Export<MpiBroadcast>(&mpi, "broadcast");
+  Export<MpiReduce>(&mpi, "reduce");
+  Export<MpiGather>(&mpi, "gather");
+  Export<MpiWait>(&mpi, "wait");
+  Export<MpiPromise>(&mpi, "promise");
+  Export<MpiEnd>(&mpi, "end");
+  return mpi;
+}
+#endif
+
 Napi::Object Init(Napi::Env env, Napi::Object exports) {
   // Kernels registered with TensorFlow and the pool's threads outlive any one environment.
   PinThisLibrary();
@@ -47,11 +65,13 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
   Export<Gather>(&exports, "gather");
   Export<TensorFlow>(&exports, "tensorflow");
   Export<OutputMemory>(&exports, "outputMemory");
+#if !defined(_WIN32)
+  exports.Set("mpi", MpiExports(env));
+#endif
 #if defined(TFJS_FTP_HAVE_CUDA)
   exports.Set("device", DeviceExports(env));
-#else
-  (void)env;
 #endif
+  (void)env;
   return exports;
 }
 

@@ -38,6 +38,34 @@ Napi::Value TensorFlow(const Napi::CallbackInfo& info);
 // asked.
 Napi::Value OutputMemory(const Napi::CallbackInfo& info);
 
+#if !defined(_WIN32)
+// ---- mpi.cc: communicators are numbers, 0 is all ranks. What gives `work` posts it to MPI's
+// thread. ----
+
+// open(names, abi?) -> {path?, abi?, version?, tried}: the first library of the interface, if any.
+Napi::Value MpiOpen(const Napi::CallbackInfo& info);
+// init() -> work: [rank, size]
+Napi::Value MpiInit(const Napi::CallbackInfo& info);
+// split(comm, color, key) -> work: [comm, rank, size]
+Napi::Value MpiSplit(const Napi::CallbackInfo& info);
+// barrier(comm) -> work
+Napi::Value MpiBarrier(const Napi::CallbackInfo& info);
+// allReduce(comm, typed array, op) -> work, in place
+Napi::Value MpiAllReduce(const Napi::CallbackInfo& info);
+// broadcast(comm, typed array, root) -> work, in place
+Napi::Value MpiBroadcast(const Napi::CallbackInfo& info);
+// reduce(comm, from, to, bounds, slice, scale, gather) -> work: which arrays are not finite
+Napi::Value MpiReduce(const Napi::CallbackInfo& info);
+// gather(comm, arrays, bounds, slice) -> work, in place
+Napi::Value MpiGather(const Napi::CallbackInfo& info);
+// wait(work, seconds) -> its numbers, null if it took longer; throws what MPI reports.
+Napi::Value MpiWait(const Napi::CallbackInfo& info);
+// promise(work) -> promise of its numbers
+Napi::Value MpiPromise(const Napi::CallbackInfo& info);
+// end(code): MPI_Finalize for 0 with no work left, else MPI_Abort, which does not return.
+Napi::Value MpiEnd(const Napi::CallbackInfo& info);
+#endif
+
 #if defined(TFJS_FTP_HAVE_CUDA)
 // ---- device_buffer.cc: buffers are opaque handles, offsets and lengths count floats. ----
 

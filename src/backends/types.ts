@@ -54,7 +54,11 @@ export interface Slot {
 export class NonFiniteGradient extends Error {
   /** Position in `updates`. */
   readonly index: number;
-  constructor(index: number) {
+  constructor(
+    index: number,
+    /** Its variable's name, where that is not among `updates`. */
+    readonly variable: string | null = null,
+  ) {
     super(`gradient ${index} is not finite`);
     this.index = index;
   }

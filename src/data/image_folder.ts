@@ -12,6 +12,7 @@ import {
 } from '../validate.js';
 import { type DecodeRequest, type DecoderName, type Fit, ImageDecoder } from './decode.js';
 import { findImageFiles, type ImageFile, splitFiles } from './image_files.js';
+import { type Shard, shardable } from './shard.js';
 
 /** Options of {@link imageFolder}. */
 export interface ImageFolderOptions {
@@ -350,18 +351,36 @@ export async function imageFolder(
   }
 
   const classes = found.classNames.length;
+  const make = (shard: Shard): ImageFolderDataset => {
+    const dataset = datasetOf(files, classes, reader, settings, shard);
+    const known = { classNames: found.classNames, files, skipped, decoder: decoder.name };
+    return shardable(Object.assign(dataset, known), make);
+  };
+  return make({ rank: 0, size: 1 });
+}
+
+/** A dataset of the files, or of one share of them: in every order, of each `size` in a row the one at place `rank`. */
+function datasetOf(
+  files: readonly ImageFile[],
+  classes: number,
+  reader: PixelReader,
+  settings: Settings,
+  { rank, size }: Shard,
+): tfdata.Dataset<ImageBatch> {
   const batched = settings.batchSize !== null;
   // Positions travel through tf.data's own shuffle and batch; float32 holds every whole number up to 2^24.
   let order: tfdata.Dataset<tf.TensorContainer> = tfdata.array(files.map((_, index) => index));
   if (settings.shuffle) order = order.shuffle(files.length, `order ${settings.seed}`);
+  // Rows of `size` positions, in place of positions.
+  if (size > 1) order = order.batch(size, false);
   if (settings.repeat !== 1) order = order.repeat(settings.repeat === true ? -1 : Number(settings.repeat));
   if (settings.batchSize !== null) order = order.batch(settings.batchSize, !settings.dropRemainder);
   // What waits in the prefetch buffer are functions, not tensors: a buffer that is dropped half read leaks
   // nothing. And they carry errors along: a promise that is rejected while nobody waits for it would end
   // the process.
   const load = async (positions: tf.TensorContainer): Promise<() => ImageBatch> => {
-    const indices =
-      typeof positions === 'number' ? [positions] : [...(await (positions as tf.Tensor).data())];
+    const all = typeof positions === 'number' ? [positions] : [...(await (positions as tf.Tensor).data())];
+    const indices = all.filter((_, place) => place % size === rank);
     const chosen = indices.map((index) => files[index] as ImageFile);
     try {
       const images = await Promise.all(chosen.map((file) => reader.read(file.path)));
@@ -372,14 +391,8 @@ export async function imageFolder(
       };
     }
   };
-  const dataset = order
+  return order
     .mapAsync(load as unknown as (positions: tf.TensorContainer) => Promise<tf.TensorContainer>)
     .prefetch(2)
-    .map((make) => (make as unknown as () => ImageBatch)());
-  return Object.assign(dataset as tfdata.Dataset<ImageBatch>, {
-    classNames: found.classNames,
-    files,
-    skipped,
-    decoder: decoder.name,
-  });
+    .map((made) => (made as unknown as () => ImageBatch)()) as tfdata.Dataset<ImageBatch>;
 }

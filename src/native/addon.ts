@@ -118,6 +118,69 @@ export interface NativeDevice {
   ): Float64Array;
 }
 
+/** Work that MPI's thread has to do, or has done; opaque. */
+export interface MpiWorkHandle {
+  readonly [handle]: 'mpi work';
+}
+
+/**
+ * MPI, found at run time. Communicators are numbers, 0 is all ranks. What returns work posts it to MPI's own thread, which does it in
+ * that order; its arrays must not be touched until it is done. Failures of MPI are Errors with `code` 'MPI_FAILURE'.
+ */
+export interface NativeMpi {
+  /** Loads the first of these libraries that has the interface asked for (default: any), or takes the one that the process has. */
+  open(
+    names: readonly string[],
+    abi?: string,
+  ): {
+    path?: string;
+    abi?: string;
+    version?: string;
+    tried: Array<{ path: string; reason: string }>;
+  };
+  /** Gives rank and size. Once per process. */
+  init(): MpiWorkHandle;
+  /** Gives communicator, rank and size. */
+  split(comm: number, color: number, key: number): MpiWorkHandle;
+  barrier(comm: number): MpiWorkHandle;
+  /** In place; `op`: 0 sum, 1 min, 2 max. */
+  allReduce(comm: number, values: Float32Array | Float64Array | Int32Array, op: number): MpiWorkHandle;
+  /** In place. */
+  broadcast(
+    comm: number,
+    values: Float32Array | Float64Array | Int32Array | Uint8Array,
+    root: number,
+  ): MpiWorkHandle;
+  /**
+   * With the arrays as one list, of which rank r owns the elements from `bounds[r]` on: `to = scale sum of from over the ranks`, for
+   * what this rank owns, or with `gather` for all. Gives the positions of the arrays where what this rank owns is not finite.
+   *
+   * @param to may be empty arrays where this rank owns nothing and `gather` is false.
+   * @param slice elements of each owner that are exchanged at a time.
+   */
+  reduce(
+    comm: number,
+    from: readonly Float32Array[],
+    to: readonly Float32Array[],
+    bounds: readonly number[],
+    slice: number,
+    scale: number,
+    gather: boolean,
+  ): MpiWorkHandle;
+  /** Gives everybody what each rank owns. In place. */
+  gather(
+    comm: number,
+    arrays: readonly Float32Array[],
+    bounds: readonly number[],
+    slice: number,
+  ): MpiWorkHandle;
+  /** Waits for work. Null if it took longer than that. */
+  wait(work: MpiWorkHandle, seconds: number): number[] | null;
+  promise(work: MpiWorkHandle): Promise<number[]>;
+  /** Ends MPI: orderly for code 0 with no work left; else by ending all processes of the job, without returning. */
+  end(code: number): void;
+}
+
 /** The addon's exports. Arguments are complete and checked: defaults live in TypeScript. */
 export interface NativeAddon {
   version: string;
@@ -169,6 +232,8 @@ export interface NativeAddon {
   ): Float64Array;
   /** Only in an addon with CUDA kernels. */
   device?: NativeDevice;
+  /** Not under Windows. */
+  mpi?: NativeMpi;
   /** Finds libtensorflow and registers the ops, once per process. `paths`: further files to look at. */
   tensorflow(paths?: string[]): TensorflowStatus;
   /**

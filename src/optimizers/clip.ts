@@ -70,10 +70,18 @@ function factor(limit: number | null, norm: number): number {
   return limit === null ? 1 : Math.min(1, limit / norm);
 }
 
+/** Sum of the squares of all gradients, in their order; 0 without sums. */
+export function totalOfSquares(sums: Float64Array | null): number {
+  let total = 0;
+  for (let at = 0; at < (sums?.length ?? 0); at += GATHERED) total += sums?.[at] as number;
+  return total;
+}
+
 /**
  * Tells every update of a step how its gradient is seen: `clamp(gradientScale G, -clipValue, clipValue)`.
  *
  * @param sums what `Implementation.gather` gave; null where no norms are needed.
+ * @param total {@link totalOfSquares} of the sums of all variables.
  * @param scale of all gradients: they are sums whose mean is meant.
  * @returns the norm of all gradients together, `scale` included; null without sums.
  */
@@ -81,10 +89,9 @@ export function clipUpdates(
   { clipNorm, globalClipNorm, clipValue }: ClipSettings,
   updates: readonly VariableUpdate[],
   sums: Float64Array | null,
+  total: number,
   scale: number,
 ): number | null {
-  let total = 0;
-  for (let i = 0; i < updates.length; ++i) total += sums?.[i * GATHERED] ?? 0;
   const norm = scale * Math.sqrt(total);
   const shared = scale * (sums === null ? 1 : factor(globalClipNorm, norm));
   for (const [i, update] of updates.entries()) {

@@ -27,6 +27,7 @@ import { AnchorStore } from '../variables/anchors.js';
 import { disposeWhenCollected } from '../variables/collected.js';
 import type { ConstraintReport } from '../variables/constraint_report.js';
 import type { ModelLike } from '../variables/output_axis.js';
+import { registeredVariable } from '../variables/registered.js';
 import {
   checkNamedTensors,
   holdSaved,
@@ -46,11 +47,12 @@ import {
   type VariableRecord,
 } from '../variables/variable_record.js';
 import { Accumulator } from './accumulate.js';
-import { clipUpdates, needsNorms } from './clip.js';
+import { clipUpdates, needsNorms, totalOfSquares } from './clip.js';
 import { EmaSwap, emaMomentumOf } from './ema.js';
 import { collectEntries, type GradientEntry } from './gradient_entries.js';
 import { OptimizerLearning } from './learning.js';
 import { OPTIMIZER_OPTIONS, type OptimizerOptions, type OptimizerSettings, openOptions } from './options.js';
+import type { Peers, SharedGradients, Shares } from './peers.js';
 import { VariableStates } from './states.js';
 
 /** A step that is checked and has its states, but has not changed anything yet. */
@@ -79,6 +81,7 @@ export abstract class FtpOptimizer extends Optimizer {
   private readonly swap = new EmaSwap();
   private gradientNorm: number | null = null;
   protected readonly learning: OptimizerLearning | null;
+  private peers: Peers | null = null;
   protected disposed = false;
 
   /** @internal */
@@ -141,38 +144,73 @@ export abstract class FtpOptimizer extends Optimizer {
    *   changed then.
    */
   override applyGradients(gradients: NamedTensorMap | NamedTensor[]): void {
-    this.assertUsable();
-    this.assertTrained('a step');
-    const entries = collectEntries(gradients, this.states.records);
-    this.states.anchors.check();
-    this.variables.check(entries.map(({ variable }) => variable));
-    if (this.accumulator === null) this.takeStep(entries, 1);
-    else this.accumulate(entries, this.accumulator);
+    const check = () => {
+      this.assertUsable();
+      this.assertTrained('a step');
+      const entries = collectEntries(gradients, this.states.records);
+      this.states.anchors.check();
+      this.variables.check(entries.map(({ variable }) => variable));
+      return entries;
+    };
+    if (this.peers === null) this.take({ entries: check(), nonFinite: null });
+    else this.peers.step(check, this.iterations, (shared) => this.take(shared));
   }
 
-  /** A call of several whose mean makes a step. */
-  private accumulate(entries: GradientEntry[], accumulator: Accumulator): void {
+  /** A call. Returns whether weights may have changed. */
+  private take({ entries, nonFinite }: SharedGradients): boolean {
+    if (nonFinite !== null && this.checksFinite) {
+      this.leaveOut(nonFinite);
+      return false;
+    }
+    if (this.accumulator === null) return this.takeStep(entries, 1);
+    return this.accumulate(entries, this.accumulator);
+  }
+
+  /** @internal Lets all steps be those of the ranks of a parallel training. */
+  join(peers: (optimizer: { method: BoundMethod; learns: boolean; steps: number }) => Peers): void {
+    if (this.peers !== null) throw new RangeError('optimizer must not be parallel already');
+    this.peers = peers({
+      method: this.method,
+      learns: this.learning !== null,
+      steps: this.states.records.size,
+    });
+  }
+
+  /** A call of several whose mean makes a step. Returns whether that was taken. */
+  private accumulate(entries: GradientEntry[], accumulator: Accumulator): boolean {
     const call = accumulator.add(entries);
     try {
       if (accumulator.isLast) {
         const { accumulate } = this.settings;
         // A gradient of this call that is not finite makes its sum so, which the step checks.
-        if (this.takeStep(accumulator.entries(call, this.states.records), 1 / accumulate))
-          accumulator.restart(call);
+        const taken = this.takeStep(
+          this.withoutOthers(accumulator.entries(call, this.states.records)),
+          1 / accumulate,
+        );
+        if (taken) accumulator.restart(call);
         else accumulator.drop(call);
-        return;
+        return taken;
       }
-      const bad = this.checksFinite ? findNonFinite(call.fresh.map(({ tensor }) => tensor)) : -1;
-      if (bad < 0) {
+      const place = this.checksFinite ? findNonFinite(call.fresh.map(({ tensor }) => tensor)) : -1;
+      const found = call.fresh[place]?.name ?? null;
+      const bad = this.peers?.shares?.agree([], null, found).bad ?? found;
+      if (bad === null) {
         accumulator.keep(call);
-        return;
+        return false;
       }
-      this.leaveOut(call.fresh[bad]?.name);
+      this.leaveOut(bad);
       accumulator.drop(call);
+      return false;
     } catch (error) {
       accumulator.drop(call);
       throw error;
     }
+  }
+
+  /** Sums that were loaded are of all variables, those that other ranks step too. */
+  private withoutOthers(entries: GradientEntry[]): GradientEntry[] {
+    const others = this.peers?.shares?.others() ?? [];
+    return entries.filter(({ variable }) => !others.includes(variable.name));
   }
 
   private get checksFinite(): boolean {
@@ -202,17 +240,19 @@ export abstract class FtpOptimizer extends Optimizer {
     let outputs: Array<Tensor | null>;
     let norm: number | null;
     let learnt: ReturnType<OptimizerLearning['begin']> | null = null;
+    const shares = this.peers?.shares ?? null;
     try {
       this.assertUsable(); // so may `exclude`, `groups` and `outputAxis`
       learnt = this.learning?.begin(step, all, scale) ?? null;
-      const sums = learnt?.sums ?? (needsNorms(this.settings) ? this.gather(step, all) : null);
-      norm = clipUpdates(this.settings, step.updates, sums, scale);
-      outputs = this.compute(step, sums === null ? all : { ...all, checkFinite: false });
+      const { sums, total, checked } = this.norms(step, all, learnt?.sums ?? null);
+      norm = clipUpdates(this.settings, step.updates, sums, total, scale);
+      const settings = checked ? { ...all, checkFinite: false } : all;
+      outputs = shares === null ? this.compute(step, settings) : this.computeShare(shares, step, settings);
     } catch (error) {
       learnt?.undo();
       for (const { record } of step.started) step.implementation.disposeState(record.state);
       if (!(error instanceof NonFiniteGradient)) throw error;
-      this.leaveOut(step.records[error.index]?.name);
+      this.leaveOut(error.variable ?? step.records[error.index]?.name);
       return false;
     }
     this.commit(step, outputs);
@@ -254,6 +294,36 @@ export abstract class FtpOptimizer extends Optimizer {
     return null;
   }
 
+  /**
+   * Sums of the step's gradients where they are needed, `total` over the variables of all ranks, and whether the gradients are
+   * checked now.
+   */
+  private norms(step: PreparedStep, all: StepSettings, learnt: Float64Array | null) {
+    const wanted = needsNorms(this.settings);
+    const shares = this.peers?.shares ?? null;
+    if (shares === null) {
+      const sums = learnt ?? (wanted ? this.gather(step, all) : null);
+      return { sums, total: totalOfSquares(sums), checked: sums !== null };
+    }
+    // Each gradient was checked when the ranks' mean was taken; a sum of several may still be infinite.
+    const gradients = step.updates.map(({ gradient }) => gradient);
+    const place = this.accumulator !== null && all.checkFinite ? findNonFinite(gradients) : -1;
+    const sums = wanted ? this.gather(step, { ...all, checkFinite: false }) : null;
+    const names = step.records.map(({ name }) => name);
+    const { total, bad } = shares.agree(names, sums, step.records[place]?.name ?? null);
+    if (bad !== null) throw new NonFiniteGradient(place, bad);
+    return { sums, total, checked: true };
+  }
+
+  /** A failure that only this rank has must not part it from the others. */
+  private computeShare(shares: Shares, step: PreparedStep, settings: StepSettings): Array<Tensor | null> {
+    try {
+      return this.compute(step, settings);
+    } catch (error) {
+      return shares.abort(error);
+    }
+  }
+
   /** Sums of the raw gradients of the step, which are checked on the way if the step would check them. */
   protected gather({ implementation, updates }: PreparedStep, settings: StepSettings): Float64Array {
     const native = updates.length > 0 ? implementation.gather?.(settings, updates, WANT_SQUARES) : undefined;
@@ -278,6 +348,8 @@ export abstract class FtpOptimizer extends Optimizer {
     const { states } = this;
     const { implementation } = states.select();
     const iterations = this.iterations;
+    const others = (this.peers?.shares?.others() ?? []).flatMap((name) => registeredVariable(name) ?? []);
+    states.dropOthers(others, entries);
     const started = startRecords(
       {
         implementation,
@@ -292,6 +364,7 @@ export abstract class FtpOptimizer extends Optimizer {
         keepGradient: this.learning?.keepsGradient ?? false,
       },
       entries.filter(({ record }) => record === undefined).map(({ variable }) => variable),
+      others,
     );
     let nextStarted = 0;
     const records: VariableRecord[] = [];
@@ -382,6 +455,7 @@ export abstract class FtpOptimizer extends Optimizer {
     this.assertAverages();
     if (this.swap.isIn) this.swap.swapOut();
     else this.swap.swapIn(this.states.averages(model));
+    this.peers?.shares?.gatherWeights();
     return this.swap.isIn;
   }
 
@@ -430,12 +504,13 @@ export abstract class FtpOptimizer extends Optimizer {
     this.assertUsable();
     this.assertTrained('getWeights()');
     const learned = (await this.learning?.toWeights(this.states.records.values())) ?? [];
-    const weights = [
+    const own = [
       nameIterations(this.iterations),
       ...learned,
       ...(this.accumulator?.toWeights() ?? []),
       ...this.states.toWeights(this.iterations),
     ];
+    const weights = (await this.peers?.shares?.consolidate(own)) ?? own;
     for (const { tensor } of weights) disposeWhenCollected(tensor);
     return weights;
   }

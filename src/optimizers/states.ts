@@ -1,6 +1,6 @@
 /** The states of an optimizer's variables: those that steps have brought, and loaded ones that wait for a step. */
 
-import { clone, type NamedTensorMap, type Tensor } from '@tensorflow/tfjs-core';
+import { clone, type NamedTensorMap, type Tensor, type Variable } from '@tensorflow/tfjs-core';
 import { activeBackend, type Selection, selectImplementation } from '../backends/select.js';
 import { type ImplementationChoice, slotsOf } from '../backends/types.js';
 import type { BoundMethod, SlotName } from '../methods/method.js';
@@ -16,11 +16,12 @@ import {
   reportRecords,
   reportSaved,
 } from '../variables/report.js';
-import { disposeSaved, type NamedTensor, type SavedVariable } from '../variables/saved_state.js';
+import { disposeSaved, matchSaved, type NamedTensor, type SavedVariable } from '../variables/saved_state.js';
 import type { StartedRecord } from '../variables/start_records.js';
 import { nameRecord, nameSaved, nameUnusedAnchor } from '../variables/state_names.js';
 import { constraintSteps, type VariableRecord } from '../variables/variable_record.js';
 import { type Averaged, type EmaSettings, emaMomentumOf } from './ema.js';
+import type { GradientEntry } from './gradient_entries.js';
 
 export class VariableStates {
   records = new Map<string, VariableRecord>();
@@ -67,6 +68,19 @@ export class VariableStates {
         this.pending = this.pending.filter((other) => other !== saved);
         disposeSaved(saved);
       }
+    }
+  }
+
+  /** Frees the loaded state of variables that other ranks step; `entries`: what this rank steps. */
+  dropOthers(others: readonly Variable[], entries: readonly GradientEntry[]): void {
+    if (others.length === 0 || this.pending.length === 0) return;
+    const own = entries.filter(({ record }) => record === undefined).map(({ variable }) => variable);
+    const matched = matchSaved(this.pending, [...own, ...others], this.method, this.records.size === 0);
+    for (const variable of others) {
+      const saved = matched.get(variable);
+      if (saved === undefined) continue;
+      this.pending = this.pending.filter((other) => other !== saved);
+      disposeSaved(saved);
     }
   }
 

@@ -41,8 +41,12 @@ export interface RecordSources {
 /** Smallest normal float32: backends may flush smaller numbers to zero. */
 const SMALLEST_NORMAL = 1.1754943508222875e-38;
 
-/** Records for `variables`; on an error none are left behind. */
-export function startRecords(sources: RecordSources, variables: Variable[]): StartedRecord[] {
+/** Records for `variables`; on an error none are left behind. `others`: variables of the step that other processes start. */
+export function startRecords(
+  sources: RecordSources,
+  variables: Variable[],
+  others: readonly Variable[] = [],
+): StartedRecord[] {
   if (variables.length === 0) return [];
   const { pending } = sources;
   const matched = matchSaved(pending, variables, sources.method, !sources.started);
@@ -68,7 +72,7 @@ export function startRecords(sources: RecordSources, variables: Variable[]): Sta
   }
   const started: StartedRecord[] = [];
   try {
-    seeLayers(sources, variables);
+    seeLayers(sources, [...variables, ...others]);
     for (const variable of variables) {
       const saved = matched.get(variable);
       started.push({ record: startRecord(sources, variable, saved), saved });
