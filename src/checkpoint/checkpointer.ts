@@ -1,6 +1,7 @@
 import { clone, dispose, io, keep, Optimizer, type Tensor, Variable } from '@tensorflow/tfjs-core';
 import type { Stateful } from '../callbacks/stateful.js';
 import { FtpError } from '../errors.js';
+import type { World } from '../parallel/world.js';
 import { assign, checkModel, type LayerWeight, nodesOf, weightsIn } from '../recipes/model.js';
 import { checkBoolean, checkInteger, checkOptionKeys, describe } from '../validate.js';
 import { stripSuffix } from '../variables/names.js';
@@ -33,6 +34,12 @@ export interface CheckpointerOptions {
   data?: Stateful;
   /** Whatever else has a state, by a name of your choice: `{ stopping: callbacks.earlyStopping() }`, a generator of numbers. */
   state?: { readonly [name: string]: Stateful };
+  /**
+   * The ranks of a parallel training, of `mpi()` of `tfjs-ftp/parallel`. All of them then call `save` and `resume`; rank 0 writes, and all
+   * read the folder, which must be on a disk that they share. Other states than the optimizer's are saved as rank 0 has them. Default:
+   * this process alone.
+   */
+  world?: Pick<World, 'rank' | 'barrier' | 'broadcast'>;
   /** Checkpoints that stay, a whole number >= 1, or null for all. Default: 2. */
   keep?: number | null;
 }
@@ -79,7 +86,7 @@ const PARTS = ['weights', 'optimizer', 'state'] as const;
 type Part = (typeof PARTS)[number];
 type Tensors<T> = { [part in Part]: T[] };
 
-export const CHECKPOINTER_KEYS = ['model', 'variables', 'optimizer', 'data', 'state', 'keep'];
+export const CHECKPOINTER_KEYS = ['model', 'variables', 'optimizer', 'data', 'state', 'world', 'keep'];
 const MOST = Number.MAX_SAFE_INTEGER;
 const START: ResumedPosition = { step: 0, epoch: 0, batch: 0, finished: false, path: null };
 
@@ -129,7 +136,7 @@ export class Checkpointer {
       throw new TypeError(`directory must be the path of a folder, got ${describe(directory)}`);
     }
     checkOptionKeys('options', options, CHECKPOINTER_KEYS);
-    const { model, variables, optimizer, data, state = {}, keep: most = 2 } = options;
+    const { model, variables, optimizer, data, state = {}, world, keep: most = 2 } = options;
     if (model === undefined && variables === undefined) {
       throw new TypeError('options must have a model or variables, got neither');
     }
@@ -145,6 +152,9 @@ export class Checkpointer {
     }
     for (const [name, value] of Object.entries(state)) checkStateful(`state.${name}`, value);
     if (data !== undefined) checkStateful('data', data);
+    if (world !== undefined && typeof (world as Partial<World> | null)?.barrier !== 'function') {
+      throw new TypeError(`world must be what mpi() gives, got ${describe(world)}`);
+    }
     this.keep = most === null ? null : checkInteger('keep', most, 1, MOST);
     this.options = { ...options, state: { ...state } };
   }
@@ -153,12 +163,14 @@ export class Checkpointer {
    * Writes a checkpoint. Await it before the next step: it must see the weights and the state of one moment.
    *
    * @param position steps so far; or also the epoch and the batch to go on with, and whether training has ended.
-   * @returns the folder.
+   * @returns the folder. With `world`, all ranks resolve when rank 0 has written it.
    * @throws TypeError or RangeError for another position, or for a state that is no JSON; FtpError CHECKPOINT_FAILED if
    *   the file system refuses. The checkpoints before are as they were.
    */
   async save(position: number | ({ step: number } & Partial<CheckpointPosition>)): Promise<string> {
     const at = checkPosition(position);
+    const { world } = this.options;
+    if (world !== undefined && world.rank !== 0) return this.saveWithRankZero(world);
     if (!this.cleaned) await removeLeftovers(this.directory);
     this.cleaned = true;
     const { optimizer } = this;
@@ -174,14 +186,23 @@ export class Checkpointer {
       state: stateTensors.map((tensor, i) => ({ name: String(i), tensor })),
     };
     try {
-      return await writeCheckpoint(this.directory, at.step, this.keep, async (file) => {
+      const path = await writeCheckpoint(this.directory, at.step, this.keep, async (file) => {
         const specs: Partial<Tensors<Spec>> = {};
         for (const part of PARTS) specs[part] = await writeTensors(file, tensors[part]);
         return { position: at, optimizer: record, state: packed, tensors: specs };
       });
+      if (world !== undefined) await tellPath(world, path);
+      return path;
     } finally {
       dispose(tensors.optimizer.map(({ tensor }) => tensor));
     }
+  }
+
+  /** What another rank does: its share of the optimizer's state goes to rank 0, which writes. */
+  private async saveWithRankZero(world: NonNullable<CheckpointerOptions['world']>): Promise<string> {
+    const { optimizer } = this;
+    if (optimizer !== undefined) dispose((await saveOptimizer(optimizer)).map(({ tensor }) => tensor));
+    return tellPath(world, '');
   }
 
   /** The checkpoints of the directory, the oldest first, as they are named; their content is not looked at. */
@@ -311,6 +332,13 @@ export class Checkpointer {
       );
     }
   }
+}
+
+/** The path that rank 0 has written. */
+async function tellPath(world: NonNullable<CheckpointerOptions['world']>, path: string): Promise<string> {
+  const bytes = new TextEncoder().encode(path);
+  const length = await world.broadcast(bytes.length);
+  return new TextDecoder().decode(await world.broadcast(world.rank === 0 ? bytes : new Uint8Array(length)));
 }
 
 /** A name without what tfjs adds; variables without a name have a number for one, which changes. */

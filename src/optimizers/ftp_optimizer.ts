@@ -2,6 +2,7 @@
 
 import {
   dispose,
+  engine,
   type NamedTensorMap,
   Optimizer,
   type Scalar,
@@ -268,6 +269,15 @@ export abstract class FtpOptimizer extends Optimizer {
       return;
     }
     throw nonFiniteGradient(name, this.iterations);
+  }
+
+  /** @internal What it does for a user is tfjs's to say; ranks start at the same weights. */
+  override computeGradients(f: () => Scalar, varList?: Variable[]) {
+    if (this.peers !== null) {
+      const all = varList ?? Object.values(engine().registeredVariables);
+      this.peers.begin(all.filter(({ trainable, dtype }) => trainable && dtype === 'float32'));
+    }
+    return super.computeGradients(f, varList);
   }
 
   /**

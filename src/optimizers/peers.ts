@@ -1,5 +1,6 @@
 /** What an optimizer asks of the other ranks of a parallel training; tfjs-ftp/parallel answers. */
 
+import type { Variable } from '@tensorflow/tfjs-core';
 import type { NamedTensor } from '../variables/saved_state.js';
 import type { GradientEntry } from './gradient_entries.js';
 
@@ -12,6 +13,8 @@ export interface SharedGradients {
 }
 
 export interface Peers {
+  /** Lets the variables that are new here have the weights of rank 0, before gradients are taken at them. */
+  begin(variables: readonly Variable[]): void;
   /**
    * Does what ranks do around a step.
    *

@@ -32,8 +32,8 @@ export interface ParallelOptions {
  * batch, but for rounding. What an optimizer makes of gradients, it makes of G: norms and clipping, what it learns (`learn`), and what is not
  * finite, for which all ranks throw, or leave the step out, together.
  *
- * - **Start**: at the first step of a variable, all ranks take its weights over from rank 0, before they become its anchor. Weights
- *   that get no gradient, such as the statistics of batch normalization, stay each rank's own: save those of rank 0.
+ * - **Start**: at the first `minimize`, `computeGradients` or `fit` with a variable, all ranks take its weights over from rank 0. (At the
+ *   first `applyGradients`, for gradients that come from elsewhere: start those at equal weights.) Weights that get no gradient, such as the statistics of batch normalization, stay each rank's own: save those of rank 0.
  * - **Waiting**: a step waits for the other ranks, and JavaScript with it, as it does for the step itself. The exchange runs in a thread of
  *   its own, while the next gradients are read from the backend.
  * - **Errors**: where a rank throws before the exchange, for a bad gradient say, it throws its own error, all others FtpError

@@ -41,6 +41,8 @@ function differ(message: string): FtpError {
 export class RankPeers implements Peers {
   /** Variables in the order in which steps brought them, with the rank that steps each; the same on all ranks. */
   private readonly owners = new Map<string, number>();
+  /** Variables whose start all ranks share. */
+  private readonly begun = new WeakSet<Variable>();
   /** Floats that each rank owns. */
   private readonly loads: number[];
   /** Where means are written, by variable, again and again: new memory is slow. */
@@ -107,11 +109,19 @@ export class RankPeers implements Peers {
     return entries;
   }
 
-  /** Variables that are new to the optimizer start as on rank 0; each gets its owner, the one with the least so far. */
+  begin(variables: readonly Variable[]): void {
+    for (const variable of variables) {
+      if (this.begun.has(variable)) continue;
+      this.broadcast(variable);
+      this.begun.add(variable);
+    }
+  }
+
+  /** Variables that are new to the optimizer get their owners: each goes to the rank with the least so far. */
   private start(entries: readonly GradientEntry[]): void {
     const fresh = entries.map(({ variable }) => variable).filter(({ name }) => !this.owners.has(name));
     if (fresh.length === 0) return;
-    for (const variable of fresh) this.broadcast(variable);
+    this.begin(fresh);
     for (const { name } of fresh) this.owners.set(name, 0);
     const bySize = fresh.map(({ name, size }, i) => ({ name, size, i }));
     bySize.sort((a, b) => b.size - a.size || a.i - b.i);

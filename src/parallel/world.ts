@@ -269,6 +269,10 @@ async function startMpi(timeoutSeconds: number): Promise<World> {
   if (native === undefined) {
     throw new FtpError('MPI_NOT_FOUND', 'this build of the addon has no MPI: under Windows there is none');
   }
+  // UCX, which many an MPI is built on, would replace malloc under Node's threads, which crashes (openucx/ucx#3831), and Node's handler of
+  // SIGSEGV, which WebAssembly needs. It reads these when it is loaded.
+  process.env.UCX_MEM_MALLOC_HOOKS ??= 'n';
+  process.env.UCX_ERROR_SIGNALS ??= '';
   const names = forcedLibrary ? [forcedLibrary] : libraryNames(process.platform);
   const { version, tried, ...found } = openLibrary(native, names, launcher, forcedAbi);
   if (found.path === undefined) {
@@ -283,6 +287,12 @@ async function startMpi(timeoutSeconds: number): Promise<World> {
   if (wrongKind) throw mismatch(launcher, found.path, version, `it is of the kind '${found.abi}'`);
   const alone = new Ranks({ native, library: version ?? found.path, timeoutSeconds }, 0, 0, 1);
   const [rank, size] = (await alone.run('MPI_Init', native.init())) as [number, number];
+  // Ending the job ends this process before Node has printed the error.
+  if (size > 1) {
+    process.on('uncaughtExceptionMonitor', (error) =>
+      say(`rank ${rank} of ${size}: ${error?.stack ?? error}`),
+    );
+  }
   process.on('exit', (code) => endMpi(native, rank, size, code));
   if (launcher !== null && launcher.size !== null && launcher.size !== size) {
     throw mismatch(
