@@ -14,6 +14,7 @@ import path from 'node:path';
 import * as tfdata from '@tensorflow/tfjs-data';
 import { callbacks, digrap, FtpError, fixedRadius, ftp, l2sp, recipes, schedules, spd, trac } from 'tfjs-ftp';
 import { Checkpointer, checkpoint, resumable } from 'tfjs-ftp/checkpoint';
+import { mpi, parallel, shardDataset } from 'tfjs-ftp/parallel';
 const model = layers.sequential({ layers: [layers.layers.dense({ units: 2, inputShape: [3] })] });
 `;
 
@@ -90,6 +91,7 @@ const methods = [
   'src/trac.ts',
   'src/transforms/schedules.ts',
 ];
+const parallelFiles = ['parallel', 'shard_dataset', 'world'].map((name) => `src/parallel/${name}.ts`);
 const models = ['src/models/trainable.ts', 'src/models/gradients/index.ts'];
 const files = [
   'src/ftp.ts',
@@ -100,6 +102,7 @@ const files = [
   ...recipeFiles,
   ...checkpointFiles,
   'src/report/report.ts',
+  ...parallelFiles,
   ...native,
 ];
 const examples = files.flatMap(examplesIn);
