@@ -139,7 +139,7 @@ describe('a model', () => {
   const layer = (name: string, ...inputs: string[]) => ({
     name,
     class_name: 'Add',
-    config: { name, trainable: false },
+    config: { name, trainable: false } as Record<string, unknown>,
     inbound_nodes: [inputs.map((input) => [input, 0, 0, {}] as [string, number, number, object])],
   });
   const config = {
@@ -147,7 +147,7 @@ describe('a model', () => {
       {
         name: 'in',
         class_name: 'InputLayer',
-        config: { batch_input_shape: [null, 9, 9, 3] },
+        config: { batch_input_shape: [null, 9, 9, 3] } as Record<string, unknown>,
         inbound_nodes: [],
       },
       layer('a', 'in'),

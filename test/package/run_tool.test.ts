@@ -20,6 +20,7 @@ test.each([
   ['demo', /Usage: npm run demo -- [\s\S]*--steps/],
   ['bench', /Usage: npm run bench -- [\s\S]*--suite/],
   ['experiments', /Usage: npm run experiments -- [\s\S]*--quick/],
+  ['experiments/speed', /Usage: npm run experiments:speed -- [\s\S]*--rounds/],
   ['demo/select', /Usage: select /],
   ['demo/pretrain', /Usage: pretrain /],
 ])('%s prints its help before anything is built', async (tool, usage) => {
@@ -44,7 +45,7 @@ test('what the script runs otherwise: set-up first, whose failure ends it', asyn
   expect(code).toBe(1);
   const unknown = await runNode(['scripts/build/run_tool.mjs', 'test']);
   expect(unknown.stderr).toContain(
-    'the tool must be one of demo, bench, experiments, demo/select, demo/pretrain, got test',
+    'the tool must be one of demo, bench, experiments, experiments/speed, demo/select, demo/pretrain, got test',
   );
   expect(unknown.code).toBe(1);
 });
