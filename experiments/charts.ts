@@ -13,8 +13,8 @@ interface Point {
   ood: number;
 }
 
-const WITH = 'warm-up, faster head';
-const WITHOUT = 'neither';
+const WITH = 'with warm-up';
+const WITHOUT = 'without';
 
 function points(runs: readonly Run[]): Point[] {
   return runs.map((run) => ({

@@ -231,19 +231,31 @@ export function methodOf(name: MethodName): Method {
   return METHODS[name];
 }
 
-/**
- * The settings of the picture of accuracy over the learning rate: each rate with and without a warm-up and a rate of the head's
- * own. They are run with the first seed, beside the grid, and nothing is chosen among them.
- */
-const TRACE_RATES = [3e-4, 1e-3, 3e-3, 1e-2];
-const TRACED: Partial<Record<MethodName, Partial<Settings>>> = {
+/** The methods of the pictures over the learning rate, and what they have of their own there. */
+const DRAWN: Partial<Record<MethodName, Partial<Settings>>> = {
   adamw: {},
+  lpft: {},
   l2sp: { strength: 30 },
   spd: { strength: 1 },
   ftp: { constraintRate: 0.1 },
 };
+/** Methods whose lines are made longer, with and without a warm-up, by runs that nothing is chosen among. */
+const TRACED: readonly MethodName[] = ['adamw', 'ftp', 'spd', 'l2sp'];
+const TRACE_RATES = [3e-4, 1e-3, 3e-3, 1e-2];
 
 export function traceOf(name: MethodName): Settings[] {
-  const own = TRACED[name];
-  return own === undefined ? [] : grid(TRACE_RATES, { ...PLAIN, ...own }, { ...CAREFUL, ...own });
+  return TRACED.includes(name)
+    ? grid(TRACE_RATES, { ...PLAIN, ...DRAWN[name] }, { ...CAREFUL, ...DRAWN[name] })
+    : [];
+}
+
+/** Whether settings of a method are in the pictures. */
+export function isDrawn(name: MethodName, { strength, radius, constraintRate }: Settings): boolean {
+  const own = DRAWN[name];
+  return (
+    own !== undefined &&
+    own.strength === strength &&
+    own.radius === radius &&
+    own.constraintRate === constraintRate
+  );
 }

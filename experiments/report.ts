@@ -6,7 +6,7 @@ import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { drawMovement, drawRates, drawTrace } from './charts.js';
 import { FAMILIES } from './corruptions.js';
-import { METHOD_NAMES, type MethodName, methodOf, type Settings, traceOf } from './methods.js';
+import { isDrawn, METHOD_NAMES, type MethodName, methodOf, type Settings } from './methods.js';
 import { Plan } from './series.js';
 import {
   accuracyOf,
@@ -78,8 +78,11 @@ function withSpread({ runs }: Chosen, selection: Selection): string {
 }
 
 function resultsTable(chosen: readonly Chosen[]): string {
+  const most = Math.max(...chosen.map(({ runs }) => runs.length));
   const rows = chosen.map((one) => [
-    methodOf(one.method).label,
+    one.runs.length < most
+      ? `${methodOf(one.method).label} (${one.runs.length} seeds)`
+      : methodOf(one.method).label,
     formatSettings((one.runs[0] as Run).key.settings),
     percent(meanOf(one.runs.map(({ validation }) => validation.mean))),
     withSpread(one, 'id'),
@@ -176,11 +179,12 @@ export async function writeReport(
   const traced: Run[] = [];
   const chosen: Chosen[] = [];
   for (const method of METHOD_NAMES) {
-    const { grid } = plan.firstSeed(method, false);
-    for (const key of grid) tried.push(...[await store.find(key)].filter((run) => run !== undefined));
-    for (const settings of traceOf(method)) {
-      traced.push(...[await store.find(plan.key(method, settings, 1))].filter((run) => run !== undefined));
-    }
+    const { grid, extra } = plan.firstSeed(method, true);
+    const found = (keys: typeof grid) =>
+      Promise.all(keys.map((key) => store.find(key))).then((runs) => runs.filter((run) => run !== undefined));
+    const own = await found(grid);
+    tried.push(...own);
+    traced.push(...[...own, ...(await found(extra))].filter(({ key }) => isDrawn(method, key.settings)));
     const best = await plan.chosen(method, store);
     if (best === undefined) continue;
     const others = await Promise.all(
