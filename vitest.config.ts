@@ -1,8 +1,13 @@
+import { fileURLToPath } from 'node:url';
 import { defineConfig } from 'vitest/config';
 
 // One test file at a time in a process of its own: libtensorflow cannot be unloaded, op registration is once a
 // process, and the native step uses all cores.
 export default defineConfig({
+  // experiments/ is a workspace, from which the package's own name does not lead to it.
+  resolve: {
+    alias: [{ find: /^tfjs-ftp$/, replacement: fileURLToPath(new URL('dist/index.js', import.meta.url)) }],
+  },
   test: {
     // `npm test` is `main`; `npm run test:release` packs, installs and cross-builds.
     projects: [

@@ -16,6 +16,12 @@ export class Random {
     return low + (high - low) * uniformFloat64(this.generator);
   }
 
+  /** Normally distributed (Box and Muller). */
+  normal(mean = 0, deviation = 1): number {
+    const radius = Math.sqrt(-2 * Math.log(1 - this.uniform()));
+    return mean + deviation * radius * Math.cos(2 * Math.PI * this.uniform());
+  }
+
   /** Uniform integer in [low, high], both included. */
   integer(low: number, high: number): number {
     return uniformInt(this.generator, low, high);

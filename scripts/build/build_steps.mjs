@@ -143,14 +143,14 @@ export async function buildEmulatedAddon(say, { force = false } = {}) {
   return true;
 }
 
-/** Compiles src/ twice, and bench/, demo/ and tools/ if they are there, if a source changed. */
+/** Compiles src/ twice, and bench/, demo/, experiments/ and tools/ if they are there, if a source changed. */
 export async function buildTypeScript(say, { force = false } = {}) {
   const projects = [
     { config: 'tsconfig.json', folders: ['src'], output: 'dist', result: 'dist/index.js' },
     { config: 'tsconfig.cjs.json', folders: ['src'], output: 'cjs', result: 'cjs/index.js' },
     {
       config: 'tsconfig.tools.json',
-      folders: ['bench', 'demo', 'tools'],
+      folders: ['bench', 'demo', 'experiments', 'tools'],
       output: 'dist/tools',
       result: 'dist/tools',
     },

@@ -1,6 +1,6 @@
 #!/usr/bin/env node
 // `npm run demo`, `npm run bench` and their like: brings the clone to where they run, and runs them.
-//   node scripts/build/run_tool.mjs demo|bench|demo/select|demo/pretrain [ARGUMENTS]
+//   node scripts/build/run_tool.mjs demo|bench|experiments|experiments/speed|demo/select|demo/pretrain [ARGUMENTS]
 // Help is printed from the sources: whoever wants to know what there is does not wait for a build.
 import { spawnSync } from 'node:child_process';
 import fs from 'node:fs';
@@ -10,7 +10,7 @@ import { reportFailure, SetupError } from '../lib/report.mjs';
 import { root } from '../lib/root.mjs';
 import { checkDependencies } from './build_steps.mjs';
 
-const TOOLS = ['demo', 'bench', 'demo/select', 'demo/pretrain'];
+const TOOLS = ['demo', 'bench', 'experiments', 'experiments/speed', 'demo/select', 'demo/pretrain'];
 
 /** CommonJS is Node's to load, not vite's. */
 const nodeLoadsCommonJs = {

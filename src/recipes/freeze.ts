@@ -1,29 +1,12 @@
 /** Batch normalization that keeps its statistics while the model trains. */
 
 import type { ModelLike } from '../variables/output_axis.js';
-import { checkModel, type LayerNode, nodesOf } from './model.js';
+import { checkModel, nodesOf } from './model.js';
+import { type CallWrapper, wrapCall } from './wrapped_call.js';
 
-/** Frozen layers: how many times, and the layer's own `call` if it had one. */
-const frozen = new WeakMap<LayerNode, { times: number; own: PropertyDescriptor | undefined }>();
-
-function freeze(layer: LayerNode): void {
-  const state = frozen.get(layer);
-  if (state !== undefined) {
-    ++state.times;
-    return;
-  }
-  frozen.set(layer, { times: 1, own: Object.getOwnPropertyDescriptor(layer, 'call') });
-  const call = layer.call.bind(layer);
-  layer.call = (inputs, options) => call(inputs, { ...options, training: false });
-}
-
-function thaw(layer: LayerNode): void {
-  const state = frozen.get(layer);
-  if (state === undefined || --state.times > 0) return;
-  frozen.delete(layer);
-  delete (layer as Partial<LayerNode>).call;
-  if (state.own !== undefined) Object.defineProperty(layer, 'call', state.own);
-}
+/** As in inference. */
+const withStatistics: CallWrapper = (call) => (inputs, options) =>
+  call(inputs, { ...options, training: false });
 
 /**
  * Lets every batch normalization of a model run as in inference, also while the model trains: it normalizes with its
@@ -31,7 +14,7 @@ function thaw(layer: LayerNode): void {
  *
  * tfjs-layers would go on taking mean and variance from each batch, and updating the moving ones, even where the layer's
  * `trainable` is false (Keras stopped doing so in 2.0). Scale and offset (gamma, beta) are trained as before: set the
- * layer's `trainable` to false, and compile, to hold them as well.
+ * layer's `trainable` to false, and compile, to hold them as well. `recipes.foldBatchNorm` does the same in less time per step.
  *
  * @param model a `tf.LayersModel`. What is added to it later is not frozen.
  * @returns a function that undoes it. A model that was frozen twice is frozen until both are undone; undoing one twice
@@ -49,8 +32,8 @@ function thaw(layer: LayerNode): void {
 export function freezeBatchNorm(model: ModelLike): () => void {
   checkModel('model', model);
   const layers = nodesOf(model).filter((node) => node.getClassName() === 'BatchNormalization');
-  for (const layer of layers) freeze(layer);
+  const undo = layers.map((layer) => wrapCall(layer, withStatistics));
   return () => {
-    for (const layer of layers.splice(0)) thaw(layer);
+    for (const unwrap of undo) unwrap();
   };
 }

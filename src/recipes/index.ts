@@ -5,6 +5,7 @@
  * @module
  */
 
+export { foldBatchNorm } from './fold.js';
 export { freezeBatchNorm } from './freeze.js';
 export {
   type FisherWeights,

@@ -88,5 +88,8 @@ test('package-lock.json names no registry', () => {
   };
   // A workspace is a link into the repository; nothing else says where it comes from.
   const resolved = Object.entries(packages).filter(([, entry]) => entry.resolved !== undefined);
-  expect(resolved).toEqual([['node_modules/tfjs-ftp-tools', { resolved: 'tools', link: true }]]);
+  expect(resolved).toEqual([
+    ['node_modules/tfjs-ftp-experiments', { resolved: 'experiments', link: true }],
+    ['node_modules/tfjs-ftp-tools', { resolved: 'tools', link: true }],
+  ]);
 });

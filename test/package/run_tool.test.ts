@@ -8,8 +8,9 @@ import { root, runNode, temporaryFolder } from './support.js';
 function freshClone(): string {
   const folder = temporaryFolder();
   const scripts = ['scripts', 'package.json', 'compat.cjs', 'load_addon.cjs'];
-  for (const entry of [...scripts, 'src', 'demo', 'bench', 'tools']) {
-    fs.cpSync(path.join(root, entry), path.join(folder, entry), { recursive: true });
+  for (const entry of [...scripts, 'src', 'demo', 'bench', 'experiments', 'tools']) {
+    const filter = (file: string) => !/experiments\/(runs|node_modules)$/.test(file);
+    fs.cpSync(path.join(root, entry), path.join(folder, entry), { recursive: true, filter });
   }
   fs.symlinkSync(path.join(root, 'node_modules'), path.join(folder, 'node_modules'));
   return folder;
@@ -18,6 +19,8 @@ function freshClone(): string {
 test.each([
   ['demo', /Usage: npm run demo -- [\s\S]*--steps/],
   ['bench', /Usage: npm run bench -- [\s\S]*--suite/],
+  ['experiments', /Usage: npm run experiments -- [\s\S]*--quick/],
+  ['experiments/speed', /Usage: npm run experiments:speed -- [\s\S]*--rounds/],
   ['demo/select', /Usage: select /],
   ['demo/pretrain', /Usage: pretrain /],
 ])('%s prints its help before anything is built', async (tool, usage) => {
@@ -42,7 +45,7 @@ test('what the script runs otherwise: set-up first, whose failure ends it', asyn
   expect(code).toBe(1);
   const unknown = await runNode(['scripts/build/run_tool.mjs', 'test']);
   expect(unknown.stderr).toContain(
-    'the tool must be one of demo, bench, demo/select, demo/pretrain, got test',
+    'the tool must be one of demo, bench, experiments, experiments/speed, demo/select, demo/pretrain, got test',
   );
   expect(unknown.code).toBe(1);
 });
