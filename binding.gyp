@@ -157,7 +157,11 @@
         {
           'target_name': 'passes_avx512',
           'type': 'static_library',
-          'sources': ['native/kernels/cpu/passes.cc', 'native/kernels/cpu/passes_bfloat16.cc'],
+          'sources': [
+            'native/kernels/cpu/passes.cc',
+            'native/kernels/cpu/passes_bfloat16.cc',
+            'native/kernels/cpu/passes_bfloat16_instruction.cc',
+          ],
           'defines': ['FTP_PASSES=PassesAvx512', 'FTP_SIMD_NAME=avx512'],
           'cflags_cc': ['-mavx512f', '-mavx512dq', '-mprefer-vector-width=512'],
           'xcode_settings': {'OTHER_CPLUSPLUSFLAGS': ['-mavx512f', '-mavx512dq']},

@@ -100,7 +100,8 @@ export interface RunOptions {
    *
    * Every step computes in float32 and rounds what it stores to nearest, ties to even, so that 8 significant bits remain.
    * What a step changes by less than about 1/500 is lost: a deviation stands still where the learning rate is that much
-   * smaller than itself, and with `beta2` 0.999 a `v` can rise, but hardly fall. Lower `beta2` (0.99 or less) lets it fall.
+   * smaller than itself, and with `beta2` 0.999 a `v` rises where g^2 is 3 to 5 times larger, but never falls. With a `beta2`
+   * of 0.99 or less it does.
    *
    * A saved state holds float32 numbers whatever the format: it can be loaded with another one. Loading with the same
    * format goes on with the same bits; into bfloat16 rounds; out of it loses nothing.

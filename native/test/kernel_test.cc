@@ -11,9 +11,12 @@
 #include <thread>
 #include <vector>
 
+#include "../kernels/cpu/dispatch.h"
+#include "../kernels/cpu/float_mode.h"
 #include "../kernels/gather.h"
 #include "../kernels/partition.h"
 #include "../kernels/plan.h"
+#include "../kernels/prepared.h"
 #include "../kernels/state.h"
 #include "../kernels/step.h"
 #include "driven.h"
@@ -69,16 +72,21 @@ void TestBfloat16() {
   }
 }
 
-// Every upper half with lower halves around the middle: SGD's first buffer is the gradient.
-void TestRounding() {
-  StepOptions options = FtpOptions<Sgd>({1e-2, 0.9, 0.0, 0.0}, Sgd::kMomentum);
-  std::vector<float> given;
+// Every upper half with lower halves around the middle.
+std::vector<float> Patterns() {
+  std::vector<float> patterns;
   for (uint32_t upper = 0; upper <= 0xffff; ++upper) {
-    if ((upper & 0x7f80) == 0) continue;  // subnormal: kernels take it for 0
     for (const uint32_t lower : {0x0000u, 0x0001u, 0x7fffu, 0x8000u, 0x8001u, 0xffffu}) {
-      given.push_back(FromBits(upper << 16 | lower));
+      patterns.push_back(FromBits(upper << 16 | lower));
     }
   }
+  return patterns;
+}
+
+// SGD's first buffer is the gradient.
+void TestRounding() {
+  const StepOptions options = FtpOptions<Sgd>({1e-2, 0.9, 0.0, 0.0}, Sgd::kMomentum);
+  const std::vector<float> given = Patterns();
   Driven x(options, Shape{1, 1, static_cast<int64_t>(given.size())}, true, 1u,
            StateFormat::kBfloat16);
   x.gradient = given;
@@ -90,12 +98,45 @@ void TestRounding() {
     const double exact = given[i];
     // Beyond the largest number of bfloat16 and half of its last place there is infinity.
     const double near = std::isfinite(exact) ? Bfloat16(exact) : exact;
-    const float expected = static_cast<float>(near);
+    // Subnormal numbers are zero, of their sign.
+    const bool tiny = (BitsOf(given[i]) & kExponentMask) == 0;
+    const float expected = tiny ? std::copysign(0.0f, given[i]) : static_cast<float>(near);
     const bool same =
         std::isnan(exact) ? std::isnan(stored[i]) : BitsOf(stored[i]) == BitsOf(expected);
     CHECK(same, "%08x became %08x, not %08x", BitsOf(given[i]), BitsOf(stored[i]),
           BitsOf(expected));
   }
+}
+
+// Processors that round in one instruction run passes of their own: those that they leave aside
+// give the same bits.
+void TestInstruction() {
+#if defined(__x86_64__) && defined(__GNUC__)
+  if (&CpuPasses(StateFormat::kBfloat16) != &PassesAvx512Bfloat16Instruction()) return;
+  const StepOptions options = FtpOptions<Sgd>({1e-2, 0.9, 0.0, 0.0}, Sgd::kMomentum);
+  const std::vector<float> given = Patterns();
+  std::vector<Driven> results;
+  for (const PassTable* passes : {&PassesAvx512Bfloat16(), &PassesAvx512Bfloat16Instruction()}) {
+    Driven x(options, Shape{1, 1, static_cast<int64_t>(given.size())}, true, 1u,
+             StateFormat::kBfloat16);
+    x.gradient = given;
+    const VariableStep step = x.Step(1, 1, true);
+    PassArgs args = PassArgs{};
+    args.base = options.base;
+    args.rule = Rule::kNone;
+    args.base_scalars = Prepare(options, step).base_scalars;
+    args.around = MakeAround(step);
+    args.weights = step.weights;
+    args.gradient = step.gradient;
+    args.output = step.output;
+    args.state = PointersOf(LayoutState(options, step), step.state);
+    const KernelFloatMode mode;
+    passes->plain(args, 0, step.size());
+    results.push_back(x);
+  }
+  CHECK(SameBits({results[0].state}, {results[1].state}), "state");
+  CHECK(SameBits({results[0].output}, {results[1].output}), "output");
+#endif
 }
 
 // Half the memory, the anchor's aside; variables of both formats in one step.
@@ -480,6 +521,7 @@ int main(int argc, char** argv) {
   TestOracle();
   TestBfloat16();
   TestRounding();
+  TestInstruction();
   TestFormats();
   TestOwnNumbers();
   const uint64_t digest = TestThreads();

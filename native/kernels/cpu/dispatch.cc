@@ -13,6 +13,9 @@
 #if defined(_MSC_VER) && defined(_M_X64)
 #include <intrin.h>
 #endif
+#if defined(FTP_X86) && defined(__GNUC__)
+#include <cpuid.h>
+#endif
 
 namespace tfjs_ftp {
 namespace {
@@ -37,6 +40,23 @@ struct Candidates {
   }
 };
 
+#if defined(FTP_X86)
+// Of AVX-512 for state in bfloat16.
+const PassTable& Avx512Bfloat16() {
+#if defined(__GNUC__)
+  // The flag avx512_bf16 of CPUID; __builtin_cpu_supports of older compilers does not know it.
+  unsigned a = 0;
+  unsigned b = 0;
+  unsigned c = 0;
+  unsigned d = 0;
+  if (__get_cpuid_count(7, 1, &a, &b, &c, &d) != 0 && (a >> 5 & 1) != 0) {
+    return PassesAvx512Bfloat16Instruction();
+  }
+#endif
+  return PassesAvx512Bfloat16();
+}
+#endif
+
 Candidates FindCandidates() {
   Candidates found;
 #if defined(FTP_X86)
@@ -48,7 +68,7 @@ Candidates FindCandidates() {
   const bool avx512 = false;
   const bool avx2 = false;
 #endif
-  found.Add(PassesAvx512(), PassesAvx512Bfloat16(), avx512);
+  found.Add(PassesAvx512(), Avx512Bfloat16(), avx512);
   found.Add(PassesAvx2(), PassesAvx2Bfloat16(), avx2);
   found.Add(PassesSse2(), PassesSse2Bfloat16(), true);
 #elif defined(FTP_ARM64)

@@ -42,9 +42,7 @@ struct WholeGroup {
       Store(slot.at, x);
       return x;
     }
-    const FloatLanes rounded = RoundToBfloat16(x);
-    StoreBfloat16(UpperHalves(slot) + index, rounded);
-    return rounded;
+    return StoreBfloat16(UpperHalves(slot) + index, x);
   }
   FTP_INLINE_MEMBER void Store(const SlotPointer& slot, const FloatLanes& x) const {
     StoreSoon(slot, x);
@@ -73,9 +71,7 @@ struct PartGroup {
       Store(slot.at, x);
       return x;
     }
-    const FloatLanes rounded = RoundToBfloat16(x);
-    StoreBfloat16Part(UpperHalves(slot) + index, rounded, count);
-    return rounded;
+    return StoreBfloat16Part(UpperHalves(slot) + index, x, count);
   }
   FTP_INLINE_MEMBER void Store(const SlotPointer& slot, const FloatLanes& x) const {
     StoreSoon(slot, x);

@@ -68,6 +68,7 @@ const PassTable& PassesSse2Bfloat16();
 const PassTable& PassesAvx2Bfloat16();
 const PassTable& PassesAvx512Bfloat16();
 const PassTable& PassesNeonBfloat16();
+const PassTable& PassesAvx512Bfloat16Instruction();
 
 }  // namespace tfjs_ftp
 
