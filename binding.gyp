@@ -33,7 +33,7 @@
     {
       'target_name': 'passes_generic',
       'type': 'static_library',
-      'sources': ['native/kernels/cpu/passes.cc'],
+      'sources': ['native/kernels/cpu/passes.cc', 'native/kernels/cpu/passes_bfloat16.cc'],
       'conditions': [
         ['x86==1', {
           'defines': ['FTP_PASSES=PassesSse2', 'FTP_SIMD_NAME=sse2'],
@@ -154,7 +154,7 @@
         {
           'target_name': 'passes_avx2',
           'type': 'static_library',
-          'sources': ['native/kernels/cpu/passes.cc'],
+          'sources': ['native/kernels/cpu/passes.cc', 'native/kernels/cpu/passes_bfloat16.cc'],
           'defines': ['FTP_PASSES=PassesAvx2', 'FTP_SIMD_NAME=avx2'],
           'cflags_cc': ['-mavx2'],
           'xcode_settings': {'OTHER_CPLUSPLUSFLAGS': ['-mavx2']},
@@ -162,7 +162,11 @@
         {
           'target_name': 'passes_avx512',
           'type': 'static_library',
-          'sources': ['native/kernels/cpu/passes.cc'],
+          'sources': [
+            'native/kernels/cpu/passes.cc',
+            'native/kernels/cpu/passes_bfloat16.cc',
+            'native/kernels/cpu/passes_bfloat16_instruction.cc',
+          ],
           'defines': ['FTP_PASSES=PassesAvx512', 'FTP_SIMD_NAME=avx512'],
           'cflags_cc': ['-mavx512f', '-mavx512dq', '-mprefer-vector-width=512'],
           'xcode_settings': {'OTHER_CPLUSPLUSFLAGS': ['-mavx512f', '-mavx512dq']},

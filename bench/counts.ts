@@ -5,6 +5,8 @@ interface Traffic {
   reads: readonly string[];
   /** Float32 words that are written, by name. */
   writes: readonly string[];
+  /** Those of them that take half of a word: in bfloat16. */
+  halved?: readonly string[];
 }
 
 /**
@@ -16,6 +18,12 @@ const TRAFFIC = {
   copy: { reads: ['source'], writes: ['target'] },
   /** Pass 1: G C m v -> C m v; pass 2: A C -> W. 36 where pass 2 finds C still in cache. */
   'ftp-adamw': { reads: ['G', 'C', 'm', 'v', 'A', 'C'], writes: ['C', 'm', 'v', 'W'] },
+  /** The same with stateFormat 'bfloat16'. 24 where pass 2 finds C still in cache. */
+  'ftp-adamw-bfloat16': {
+    reads: ['G', 'C', 'm', 'v', 'A', 'C'],
+    writes: ['C', 'm', 'v', 'W'],
+    halved: ['C', 'm', 'v'],
+  },
   /** With momentum. Pass 1: G C b -> C b; pass 2: A C -> W. */
   'ftp-sgd-momentum': { reads: ['G', 'C', 'b', 'A', 'C'], writes: ['C', 'b', 'W'] },
   /** Without momentum. Pass 1: G C -> C; pass 2: A C -> W. */
@@ -38,10 +46,12 @@ type TrafficName = keyof typeof TRAFFIC;
 
 /** Bytes a parameter of a step, or of a copied float. */
 export function bytesPerParameter(...parts: readonly TrafficName[]): number {
-  return parts.reduce(
-    (total, part) => total + 4 * (TRAFFIC[part].reads.length + TRAFFIC[part].writes.length),
-    0,
-  );
+  return parts
+    .map((part): number => {
+      const { reads, writes, halved = [] }: Traffic = TRAFFIC[part];
+      return [...reads, ...writes].reduce((total, word) => total + (halved.includes(word) ? 2 : 4), 0);
+    })
+    .reduce((total, bytes) => total + bytes, 0);
 }
 
 /**
@@ -85,6 +95,7 @@ const PROJECTED = ['DeviationFromState', 'norm', 'hyperGradient', 'Project'] as 
 const PARTS: Record<string, ReadonlyArray<keyof typeof ALL>> = {
   copy: [],
   'ftp-adamw': [...ADAMW, ...PROJECTED],
+  'ftp-adamw-bfloat16': [...ADAMW, ...PROJECTED],
   'ftp-adamw-amsgrad': [...ADAMW, 'maximum', ...PROJECTED],
   'ftp-adamw-decay': [...ADAMW, 'AddDecoupledDecay', ...PROJECTED],
   'ftp-sgd-momentum': ['MomentumBuffer', 'rate', ...PROJECTED],

@@ -93,6 +93,8 @@ export function judgeTargets(runs: Runs, judge: boolean): Target[] {
     const where = `kernel, ViT-B/16, ${TARGET_THREADS} threads, ${layout}`;
     add(`${where}: share of memcpy's bandwidth`, 0.75, contender?.shareOfCopy ?? null, true);
     add(`${where}: FTP-AdamW over unprojected AdamW`, 1.45, ratio(kernels?.contenders, name, 'adamw'));
+    const narrow = ratio(kernels?.contenders, `ftp-adamw-bfloat16-${layout}`, 'adamw');
+    add(`${where}: FTP-AdamW with state in bfloat16 over unprojected AdamW`, 1, narrow);
   }
   add(
     `kernel, ViT-B/16, ${TARGET_THREADS} threads: columns-strided over rows-contiguous`,

@@ -38,7 +38,7 @@ export type {
 export type { ScheduledOptimizer } from './optimizers/scheduled.js';
 export { FtpSgdOptimizer } from './optimizers/sgd.js';
 export { FtpWrapOptimizer, type WrapOptimizer } from './optimizers/wrap.js';
-export type { LearningRate, NonFiniteAction, RunOptions } from './options.js';
+export type { LearningRate, NonFiniteAction, RunOptions, StateFormat } from './options.js';
 export { type AdamWOptions, adamw, type SgdOptions, sgd } from './plain.js';
 export * as recipes from './recipes/index.js';
 export * as spd from './spd.js';

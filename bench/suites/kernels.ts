@@ -27,12 +27,20 @@ const CONTENDERS: Record<string, { label: string; bytes: number }> = {
     label: 'FTP-SGD momentum, columns',
     bytes: bytesPerParameter('ftp-sgd-momentum'),
   },
+  'ftp-adamw-bfloat16-rows': {
+    label: 'FTP-AdamW bfloat16, rows',
+    bytes: bytesPerParameter('ftp-adamw-bfloat16'),
+  },
+  'ftp-adamw-bfloat16-columns': {
+    label: 'FTP-AdamW bfloat16, columns',
+    bytes: bytesPerParameter('ftp-adamw-bfloat16'),
+  },
   adamw: { label: 'unprojected AdamW', bytes: bytesPerParameter('adamw') },
 };
-const BASELINES = ['adamw', 'ftp-adamw-rows', 'ftp-sgd-momentum-rows'];
+const BASELINES = ['adamw', 'ftp-adamw-rows', 'ftp-sgd-momentum-rows', 'ftp-adamw-bfloat16-rows'];
 
-/** Words a parameter: shared weights, gradients, outputs, and the state of five contenders. */
-const WORDS = 3 + 4 + 4 + 3 + 3 + 2;
+/** Words a parameter: shared weights, gradients, outputs, and the state of seven contenders. */
+const WORDS = 3 + 4 + 4 + 3 + 3 + 2.5 + 2.5 + 2;
 
 interface KernelSpec {
   list: string;

@@ -17,8 +17,8 @@ Napi::Value CudaInfoOf(const Napi::CallbackInfo& info);
 
 // ---- state.cc ----
 
-// stateLayout(base, rule, baseFlags, ruleFlags, stepFlags, excluded, elements, rows) -> {length,
-// sections}
+// stateLayout(base, rule, baseFlags, ruleFlags, stepFlags, excluded, elements, rows, format) ->
+// {length, sections}
 Napi::Value StateLayoutOf(const Napi::CallbackInfo& info);
 // adviseState(state): huge pages for a new state slab; before anything is written to it.
 Napi::Value AdviseState(const Napi::CallbackInfo& info);

@@ -10,13 +10,16 @@ namespace tfjs_ftp {
 
 Napi::Value StateLayoutOf(const Napi::CallbackInfo& info) {
   Napi::Env env = info.Env();
-  bool fits = info.Length() >= 8;
-  for (size_t i = 0; fits && i < 8; ++i) fits = i == 5 ? info[i].IsBoolean() : info[i].IsNumber();
+  constexpr size_t kArguments = 9;
+  bool fits = info.Length() >= kArguments;
+  for (size_t i = 0; fits && i < kArguments; ++i) {
+    fits = i == 5 ? info[i].IsBoolean() : info[i].IsNumber();
+  }
   if (!fits) {
     return Reject(
         env,
         "stateLayout takes (base, rule, baseFlags, ruleFlags, stepFlags, excluded, elements, "
-        "rows)");
+        "rows, format)");
   }
   const auto whole = [&](size_t i) { return info[i].As<Napi::Number>().Int32Value(); };
   StepOptions options;
@@ -30,16 +33,24 @@ Napi::Value StateLayoutOf(const Napi::CallbackInfo& info) {
   const int64_t elements = info[6].As<Napi::Number>().Int64Value();
   const int64_t rows = info[7].As<Napi::Number>().Int64Value();
   if (elements < 0 || rows < 0) return Reject(env, "stateLayout: sizes must be >= 0");
+  const int32_t format = whole(8);
+  if (format < 0 || format >= kStateFormats) {
+    return Reject(env, "stateLayout: unknown format of the state");
+  }
   if (!IsCompiled(options, excluded)) {
     return Reject(env, "stateLayout: this base update and rule are not compiled as a pair");
   }
-  const StateLayout layout = LayoutState(options, excluded, elements, rows);
+  const StateLayout layout =
+      LayoutState(options, excluded, elements, rows, static_cast<StateFormat>(format));
   Napi::Object sections = Napi::Object::New(env);
   for (int i = 0; i < kSlots; ++i) {
     if (layout.offsets[i] == kNoSection) continue;
     Napi::Object section = Napi::Object::New(env);
     section.Set("offset", Napi::Number::New(env, static_cast<double>(layout.offsets[i])));
     section.Set("length", Napi::Number::New(env, static_cast<double>(layout.lengths[i])));
+    const bool formatted = Has(kFormattedSlots, static_cast<Slot>(i));
+    section.Set("count", Napi::Number::New(env, static_cast<double>(layout.counts[i])));
+    section.Set("format", Napi::Number::New(env, formatted ? format : 0));
     sections.Set(kSlotInfos[i].name, section);
   }
   Napi::Object result = Napi::Object::New(env);

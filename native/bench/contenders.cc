@@ -83,7 +83,7 @@ class StreamCopyContender : public CopyContender {
 class StepContender : public Contender {
  public:
   StepContender(std::string name, const SharedBuffers* shared, const StepOptions& options,
-                RowOrder order, bool excluded)
+                RowOrder order, bool excluded, StateFormat format)
       : Contender(std::move(name)), options_(options) {
     for (size_t i = 0; i < shared->list.size(); ++i) {
       const ListedVariable& listed = shared->list[i];
@@ -95,7 +95,8 @@ class StepContender : public Contender {
       variable.rows = listed.rows;
       variable.inner = order == RowOrder::kColumns ? 1 : listed.length;
       variable.excluded = excluded;
-      const StateLayout layout = LayoutState(options, excluded, listed.size(), listed.rows);
+      variable.format = format;
+      const StateLayout layout = LayoutState(options, excluded, listed.size(), listed.rows, format);
       states_.push_back(AllocateFloats(layout.length));
       float* state = states_.back().get();
       std::memset(state, 0, static_cast<size_t>(layout.length) * sizeof(float));
@@ -188,8 +189,9 @@ std::unique_ptr<Contender> MakeStreamCopy(CopyBuffers* buffers) {
 }
 
 std::unique_ptr<Contender> MakeStep(std::string name, SharedBuffers* shared,
-                                    const StepOptions& options, RowOrder order, bool excluded) {
-  return std::make_unique<StepContender>(std::move(name), shared, options, order, excluded);
+                                    const StepOptions& options, RowOrder order, bool excluded,
+                                    StateFormat format) {
+  return std::make_unique<StepContender>(std::move(name), shared, options, order, excluded, format);
 }
 
 }  // namespace tfjs_ftp

@@ -67,7 +67,8 @@ std::unique_ptr<Contender> MakeStreamCopy(CopyBuffers* buffers);
 
 // The fused step. Excluded: the plain base update of the same machinery.
 std::unique_ptr<Contender> MakeStep(std::string name, SharedBuffers* shared,
-                                    const StepOptions& options, RowOrder order, bool excluded);
+                                    const StepOptions& options, RowOrder order, bool excluded,
+                                    StateFormat format = StateFormat::kFloat32);
 
 }  // namespace tfjs_ftp
 

@@ -37,13 +37,17 @@ std::vector<std::unique_ptr<Contender>> MakeContenders(SharedBuffers* shared, Co
   std::vector<std::unique_ptr<Contender>> contenders;
   contenders.push_back(MakeCopy(copied));
   if (auto stream = MakeStreamCopy(copied)) contenders.push_back(std::move(stream));
-  auto step = [&](const char* name, const StepOptions& options, RowOrder order, bool excluded) {
-    contenders.push_back(MakeStep(name, shared, options, order, excluded));
+  auto step = [&](const char* name, const StepOptions& options, RowOrder order, bool excluded,
+                  StateFormat format = StateFormat::kFloat32) {
+    contenders.push_back(MakeStep(name, shared, options, order, excluded, format));
   };
   step("ftp-adamw-rows", AdamWOptions(), RowOrder::kRows, false);
   step("ftp-adamw-columns", AdamWOptions(), RowOrder::kColumns, false);
   step("ftp-sgd-momentum-rows", SgdMomentumOptions(), RowOrder::kRows, false);
   step("ftp-sgd-momentum-columns", SgdMomentumOptions(), RowOrder::kColumns, false);
+  step("ftp-adamw-bfloat16-rows", AdamWOptions(), RowOrder::kRows, false, StateFormat::kBfloat16);
+  step("ftp-adamw-bfloat16-columns", AdamWOptions(), RowOrder::kColumns, false,
+       StateFormat::kBfloat16);
   step("adamw", AdamWOptions(), RowOrder::kRows, true);
   return contenders;
 }

@@ -1,7 +1,7 @@
 // What a step does with one group of elements, for any method and both devices. `Io` moves a group
 // between memory and its number type: Load and Store for what a step touches once, LoadSoon and
-// StoreSoon for what its other pass touches too. `Args` has the pointers of a variable (weights,
-// gradient, proposal, state) and `around`.
+// StoreSoon for what its other pass touches too. StoreSoon gives the number as it is stored. `Args`
+// has the pointers of a variable (weights, gradient, proposal, state) and `around`.
 #ifndef TFJS_FTP_KERNELS_ELEMENTS_H_
 #define TFJS_FTP_KERNELS_ELEMENTS_H_
 
@@ -51,7 +51,8 @@ FTP_INLINE auto DeviateElements(const Io& io, const Args& a, const typename Base
     c = DeviationFromWeights(w, u, anchor);
   }
   if constexpr (kMode == DeviationMode::kRejoin) previous = w - anchor;
-  io.StoreSoon(a.state[Slot::kDeviation], c);
+  // From here on C is what is stored, so that sums, pass 2 and the next step agree.
+  c = io.StoreSoon(a.state[Slot::kDeviation], c);
   return RulePiece::template Add<kMode>(factors, g, c, previous);
 }
 

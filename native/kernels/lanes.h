@@ -6,6 +6,8 @@
 #define TFJS_FTP_KERNELS_LANES_H_
 
 #include <math.h>
+#include <stdint.h>
+#include <string.h>
 
 // FTP_INLINE and FTP_MEMBER on both devices, FTP_HOST_INLINE on the host alone. always_inline: no
 // out-of-line copy may be shared between translation units that are compiled for different
@@ -35,6 +37,38 @@ FTP_INLINE float Max(float x, float y) { return x > y ? x : y; }
 FTP_INLINE float Min(float x, float y) { return x < y ? x : y; }
 // x < y ? a : b.
 FTP_INLINE float IfLess(float x, float y, float a, float b) { return x < y ? a : b; }
+
+// bfloat16: the upper half of a float32. All number types round to it alike: to nearest, ties to
+// even; NaN stays NaN; a subnormal number is zero, of its sign.
+constexpr uint32_t kBfloat16Half = 0x7fff;       // just below half of the last place
+constexpr uint32_t kBfloat16Mask = 0xffff0000u;  // what is kept of a float32
+constexpr uint32_t kQuietNan = 0x00400000u;
+constexpr uint32_t kExponentMask = 0x7f800000u;
+constexpr uint32_t kSignMask = 0x80000000u;
+
+FTP_INLINE uint32_t BitsOf(float x) {
+  uint32_t bits;
+  memcpy(&bits, &x, sizeof(bits));
+  return bits;
+}
+FTP_INLINE float FromBits(uint32_t bits) {
+  float x;
+  memcpy(&x, &bits, sizeof(x));
+  return x;
+}
+FTP_INLINE float RoundToBfloat16(float x) {
+  const uint32_t bits = BitsOf(x);
+  if ((bits & kExponentMask) == 0) return FromBits(bits & kSignMask);
+  const uint32_t rounded = x != x ? bits | kQuietNan : bits + (kBfloat16Half + ((bits >> 16) & 1u));
+  return FromBits(rounded & kBfloat16Mask);
+}
+// Of a number that is one.
+FTP_INLINE uint16_t ToBfloat16(float rounded) {
+  return static_cast<uint16_t>(BitsOf(rounded) >> 16);
+}
+FTP_INLINE float FromBfloat16(uint16_t upper) {
+  return FromBits(static_cast<uint32_t>(upper) << 16);
+}
 
 // Neighbouring floats that one thread of a GPU holds.
 template <int kWidth>

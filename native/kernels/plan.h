@@ -5,10 +5,10 @@
 //
 // Header: magic, base, rule, base flags, rule flags, step flags, number of variables, threads,
 // count of the base's numbers B, count of the rule's numbers R. Then 16 + 2 (B + R) words per
-// variable: flags, 0, outer, rows, inner (int64, low word first), t, n; then as float64, low word
-// first, the factor on the gradient, the limit of the gradient, the share of the average that
-// stays, the base's numbers and the rule's, as they are for this variable. src/backends/plan.ts
-// writes it; the pieces' headers in methods/ say what their numbers are.
+// variable: flags, format of the state, outer, rows, inner (int64, low word first), t, n; then as
+// float64, low word first, the factor on the gradient, the limit of the gradient, the share of the
+// average that stays, the base's numbers and the rule's, as they are for this variable.
+// src/backends/plan.ts writes it; the pieces' headers in methods/ say what their numbers are.
 #ifndef TFJS_FTP_KERNELS_PLAN_H_
 #define TFJS_FTP_KERNELS_PLAN_H_
 
@@ -83,6 +83,8 @@ inline const char* DecodePlanVariable(const int32_t* plan, int64_t i, VariableSt
   VariableStep* const variable = variables + i;
   variable->excluded = (words[0] & kPlanExcluded) != 0;
   variable->from_weights = (words[0] & kPlanFromWeights) != 0;
+  if (words[1] < 0 || words[1] >= kStateFormats) return "unknown format of the state";
+  variable->format = static_cast<StateFormat>(words[1]);
   variable->outer = PlanInt64(words + 2);
   variable->rows = PlanInt64(words + 4);
   variable->inner = PlanInt64(words + 6);

@@ -24,25 +24,22 @@ enum class Slot : int32_t {
 constexpr int kSlots = 10;
 
 enum class SlotShape : int32_t { kTensor, kRows, kConstraint };
-// How a slot's numbers are stored; formulas do not see it.
-enum class SlotFormat : int32_t { kFloat32 };
 
 struct SlotInfo {
   const char* name;
   SlotShape shape;
-  SlotFormat format;
 };
 constexpr SlotInfo kSlotInfos[kSlots] = {
-    {"constraint", SlotShape::kConstraint, SlotFormat::kFloat32},
-    {"norms", SlotShape::kRows, SlotFormat::kFloat32},
-    {"anchor", SlotShape::kTensor, SlotFormat::kFloat32},
-    {"deviation", SlotShape::kTensor, SlotFormat::kFloat32},
-    {"m", SlotShape::kTensor, SlotFormat::kFloat32},
-    {"v", SlotShape::kTensor, SlotFormat::kFloat32},
-    {"vmax", SlotShape::kTensor, SlotFormat::kFloat32},
-    {"momentum", SlotShape::kTensor, SlotFormat::kFloat32},
-    {"ema", SlotShape::kTensor, SlotFormat::kFloat32},
-    {"gradient", SlotShape::kTensor, SlotFormat::kFloat32},
+    {"constraint", SlotShape::kConstraint},
+    {"norms", SlotShape::kRows},
+    {"anchor", SlotShape::kTensor},
+    {"deviation", SlotShape::kTensor},
+    {"m", SlotShape::kTensor},
+    {"v", SlotShape::kTensor},
+    {"vmax", SlotShape::kTensor},
+    {"momentum", SlotShape::kTensor},
+    {"ema", SlotShape::kTensor},
+    {"gradient", SlotShape::kTensor},
 };
 
 // Which slots a method has.
@@ -54,10 +51,42 @@ constexpr SlotSet Slots(Slot first, More... more) {
 }
 constexpr bool Has(SlotSet set, Slot slot) { return (set & Slots(slot)) != 0; }
 
+// How a variable's state is stored. Formulas do not see it: they load and store float32 numbers.
+// The codes are those of the plan.
+enum class StateFormat : int32_t {
+  kFloat32 = 0,
+  kBfloat16 = 1,  // the upper half of a float32, rounded to nearest, ties to even
+};
+constexpr int kStateFormats = 2;
+
+// The slots that are stored in the variable's format; all others are float32. Not among them: the
+// anchor, which a rounded copy would move; an average, whose steps are below what bfloat16
+// resolves; the kept gradient, which hyper-gradients divide by.
+constexpr SlotSet kFormattedSlots =
+    Slots(Slot::kDeviation, Slot::kM, Slot::kV, Slot::kVmax, Slot::kMomentum);
+
+// Floats of memory that `count` numbers of a slot take.
+inline int64_t SlotFloats(StateFormat format, Slot slot, int64_t count) {
+  const bool halved = format == StateFormat::kBfloat16 && Has(kFormattedSlots, slot);
+  return halved ? (count + 1) / 2 : count;
+}
+
+// Where a slot lies. Which slot it is is known wherever one is loaded or stored, so that each such
+// place is compiled for one format.
+struct SlotPointer {
+  float* at;
+  Slot slot;
+  FTP_MEMBER bool formatted() const {
+    return ((kFormattedSlots >> static_cast<int>(slot)) & 1) != 0;
+  }
+  // Of a slot that is float32 in every format.
+  FTP_MEMBER operator float*() const { return at; }
+};
+
 // A variable's slots in memory; null where there is none.
 struct StatePointers {
   float* at[kSlots];
-  FTP_MEMBER float* operator[](Slot slot) const { return at[static_cast<int>(slot)]; }
+  FTP_MEMBER SlotPointer operator[](Slot slot) const { return {at[static_cast<int>(slot)], slot}; }
 };
 
 }  // namespace tfjs_ftp

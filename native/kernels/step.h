@@ -8,6 +8,8 @@
 #include <limits>
 #include <vector>
 
+#include "slots.h"
+
 namespace tfjs_ftp {
 
 // A method is a base update, which proposes a step, and a rule, which holds it (methods/). The
@@ -82,6 +84,7 @@ struct VariableStep {
   int64_t outer = 0;
   int64_t rows = 0;
   int64_t inner = 0;
+  StateFormat format = StateFormat::kFloat32;
   bool excluded = false;      // plain base update, no rule
   bool from_weights = false;  // form C from W - A: first step, or W was assigned from outside
   int32_t t = 0;              // steps of the rule, 1 on the first
@@ -103,7 +106,7 @@ enum class StepStatus : int32_t {
   kOk = 0,
   kNonFiniteGradient = 1,
   kOutOfMemory = 2,
-  kUnsupported = 3,  // a pair that is not compiled
+  kUnsupported = 3,  // a pair, or a format of the state, that is not compiled
 };
 
 // What a status says of a step.
@@ -119,7 +122,7 @@ inline const char* StatusText(StepStatus status) {
       break;
   }
   return "this base update and rule are not compiled as a pair, or the step has more than 2^31 "
-         "chunks";
+         "chunks, or its state has a format that this device's kernels lack";
 }
 
 struct StepResult {

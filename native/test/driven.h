@@ -39,11 +39,13 @@ struct Shape {
 struct Driven {
   Shape shape;
   bool excluded;
+  StateFormat format;
   std::vector<float> weights, gradient, output, state;
   std::vector<float> proposal;  // where another optimizer proposes
 
-  Driven(const StepOptions& options, const Shape& s, bool is_excluded, uint32_t seed)
-      : shape(s), excluded(is_excluded) {
+  Driven(const StepOptions& options, const Shape& s, bool is_excluded, uint32_t seed,
+         StateFormat state_format = StateFormat::kFloat32)
+      : shape(s), excluded(is_excluded), format(state_format) {
     const size_t size = static_cast<size_t>(s.outer * s.rows * s.inner);
     std::mt19937 random(seed);
     std::normal_distribution<float> normal(0.0f, 0.1f);
@@ -60,7 +62,22 @@ struct Driven {
   }
 
   StateLayout Layout(const StepOptions& options) const {
-    return LayoutState(options, excluded, shape.outer * shape.rows * shape.inner, shape.rows);
+    return LayoutState(options, excluded, shape.outer * shape.rows * shape.inner, shape.rows,
+                       format);
+  }
+
+  // The numbers of a slot that is there.
+  std::vector<float> Numbers(const StateLayout& layout, Slot slot) const {
+    const float* const at = state.data() + layout[slot];
+    std::vector<float> numbers(at, at + layout.lengths[static_cast<int>(slot)]);
+    if (format == StateFormat::kFloat32 || !Has(kFormattedSlots, slot)) return numbers;
+    std::vector<uint16_t> upper(2 * numbers.size());
+    std::memcpy(upper.data(), at, upper.size() * sizeof(uint16_t));
+    numbers.clear();
+    for (int64_t i = 0; i < layout.counts[static_cast<int>(slot)]; ++i) {
+      numbers.push_back(FromBfloat16(upper[static_cast<size_t>(i)]));
+    }
+    return numbers;
   }
 
   VariableStep Step(int t, int n, bool from_weights) {
@@ -73,6 +90,7 @@ struct Driven {
     step.outer = shape.outer;
     step.rows = shape.rows;
     step.inner = shape.inner;
+    step.format = format;
     step.excluded = excluded;
     step.from_weights = from_weights;
     step.t = t;

@@ -11,9 +11,12 @@
 #include <thread>
 #include <vector>
 
+#include "../kernels/cpu/dispatch.h"
+#include "../kernels/cpu/float_mode.h"
 #include "../kernels/gather.h"
 #include "../kernels/partition.h"
 #include "../kernels/plan.h"
+#include "../kernels/prepared.h"
 #include "../kernels/state.h"
 #include "../kernels/step.h"
 #include "driven.h"
@@ -49,6 +52,125 @@ void TestOracle() {
       });
     }
   }
+}
+
+// The same with state in bfloat16, of every pair of pieces.
+void TestBfloat16() {
+  for (const Shape& shape : {Shape{1, 1, 17}, Shape{1, 7, 33}, Shape{1, 3, 70001}, Shape{9, 12, 64},
+                             Shape{33, 1025, 1}, Shape{1, 1, 65537}, Shape{4, 5, 6}}) {
+    for (int variant = 0; variant < kVariants; ++variant) {
+      ForEachKind(shape, variant, 3, [](OracleRun run) {
+        run.name += " bfloat16";
+        run.format = StateFormat::kBfloat16;
+        run.options.threads = 2;
+        CheckAgainstOracle(run, [&](const VariableStep& step, Driven*) {
+          const StepResult result = CpuStep(run.options, &step, 1);
+          CHECK(result.status == StepStatus::kOk, "%s", run.name.c_str());
+        });
+      });
+    }
+  }
+}
+
+// Every upper half with lower halves around the middle.
+std::vector<float> Patterns() {
+  std::vector<float> patterns;
+  for (uint32_t upper = 0; upper <= 0xffff; ++upper) {
+    for (const uint32_t lower : {0x0000u, 0x0001u, 0x7fffu, 0x8000u, 0x8001u, 0xffffu}) {
+      patterns.push_back(FromBits(upper << 16 | lower));
+    }
+  }
+  return patterns;
+}
+
+// SGD's first buffer is the gradient.
+void TestRounding() {
+  const StepOptions options = FtpOptions<Sgd>({1e-2, 0.9, 0.0, 0.0}, Sgd::kMomentum);
+  const std::vector<float> given = Patterns();
+  Driven x(options, Shape{1, 1, static_cast<int64_t>(given.size())}, true, 1u,
+           StateFormat::kBfloat16);
+  x.gradient = given;
+  const VariableStep step = x.Step(1, 1, true);
+  CHECK(CpuStep(options, &step, 1).status == StepStatus::kOk, "step");
+  const std::vector<float> stored = x.Numbers(x.Layout(options), Slot::kMomentum);
+  CHECK(stored.size() == given.size(), "count");
+  for (size_t i = 0; i < given.size(); ++i) {
+    const double exact = given[i];
+    // Beyond the largest number of bfloat16 and half of its last place there is infinity.
+    const double near = std::isfinite(exact) ? Bfloat16(exact) : exact;
+    // Subnormal numbers are zero, of their sign.
+    const bool tiny = (BitsOf(given[i]) & kExponentMask) == 0;
+    const float expected = tiny ? std::copysign(0.0f, given[i]) : static_cast<float>(near);
+    const bool same =
+        std::isnan(exact) ? std::isnan(stored[i]) : BitsOf(stored[i]) == BitsOf(expected);
+    CHECK(same, "%08x became %08x, not %08x", BitsOf(given[i]), BitsOf(stored[i]),
+          BitsOf(expected));
+  }
+}
+
+// Processors that round in one instruction run passes of their own: those that they leave aside
+// give the same bits.
+void TestInstruction() {
+#if defined(__x86_64__) && defined(__GNUC__)
+  if (&CpuPasses(StateFormat::kBfloat16) != &PassesAvx512Bfloat16Instruction()) return;
+  const StepOptions options = FtpOptions<Sgd>({1e-2, 0.9, 0.0, 0.0}, Sgd::kMomentum);
+  const std::vector<float> given = Patterns();
+  std::vector<Driven> results;
+  for (const PassTable* passes : {&PassesAvx512Bfloat16(), &PassesAvx512Bfloat16Instruction()}) {
+    Driven x(options, Shape{1, 1, static_cast<int64_t>(given.size())}, true, 1u,
+             StateFormat::kBfloat16);
+    x.gradient = given;
+    const VariableStep step = x.Step(1, 1, true);
+    PassArgs args = PassArgs{};
+    args.base = options.base;
+    args.rule = Rule::kNone;
+    args.base_scalars = Prepare(options, step).base_scalars;
+    args.around = MakeAround(step);
+    args.weights = step.weights;
+    args.gradient = step.gradient;
+    args.output = step.output;
+    args.state = PointersOf(LayoutState(options, step), step.state);
+    const KernelFloatMode mode;
+    passes->plain(args, 0, step.size());
+    results.push_back(x);
+  }
+  CHECK(SameBits({results[0].state}, {results[1].state}), "state");
+  CHECK(SameBits({results[0].output}, {results[1].output}), "output");
+#endif
+}
+
+// Half the memory, the anchor's aside; variables of both formats in one step.
+void TestFormats() {
+  const StepOptions options = AdamWOptions();
+  const auto length = [&](StateFormat format) {
+    return LayoutState(options, false, 1024, 16, format).length;
+  };
+  CHECK(length(StateFormat::kFloat32) == 4 * 1024 + 32, "float32");
+  CHECK(length(StateFormat::kBfloat16) == 1024 + 3 * 512 + 32, "bfloat16");
+  const Shape shape = {9, 15, 1};
+  std::vector<Driven> together;
+  for (const StateFormat format : {StateFormat::kFloat32, StateFormat::kBfloat16}) {
+    together.emplace_back(options, shape, false, 8u, format);
+  }
+  std::vector<Driven> alone = together;
+  for (int t = 1; t <= 3; ++t) {
+    std::vector<VariableStep> steps;
+    for (size_t i = 0; i < 2; ++i) {
+      DrawGradient(&together[i].gradient, 8u, t);
+      alone[i].gradient = together[i].gradient;
+      steps.push_back(together[i].Step(t, t, t == 1));
+      const VariableStep step = alone[i].Step(t, t, t == 1);
+      CpuStep(options, &step, 1);
+      alone[i].weights = alone[i].output;
+    }
+    CpuStep(options, steps.data(), 2);
+    for (Driven& x : together) x.weights = x.output;
+  }
+  for (size_t i = 0; i < 2; ++i) {
+    CHECK(together[i].weights == alone[i].weights, "weights in format %zu", i);
+    CHECK(SameBits({together[i].state}, {alone[i].state}), "state in format %zu", i);
+  }
+  CHECK(together[0].weights != together[1].weights, "the format does nothing");
 }
 
 // Variables of one list with numbers of their own take the steps that they would take alone.
@@ -95,15 +217,15 @@ void Digest(const std::vector<float>& values, uint64_t* digest) {
 
 // All variables in one call, on several numbers of threads: the same bits. Returns their digest,
 // which is the same on every machine and instruction set.
-uint64_t TestThreads() {
+uint64_t TestThreads(StateFormat format = StateFormat::kFloat32) {
   uint64_t digest = 14695981039346656037u;
   std::vector<std::vector<float>> first;
   for (int threads : {1, 2, 3, 8}) {
     StepOptions options = AdamWOptions();
     options.threads = threads;
     std::vector<Driven> variables;
-    for (const Shape& shape : Shapes()) variables.emplace_back(options, shape, false, 5u);
-    variables.emplace_back(options, Shape{1, 700, 300}, true, 6u);
+    for (const Shape& shape : Shapes()) variables.emplace_back(options, shape, false, 5u, format);
+    variables.emplace_back(options, Shape{1, 700, 300}, true, 6u, format);
     for (int t = 1; t <= 4; ++t) {
       std::vector<VariableStep> steps;
       for (Driven& x : variables) {
@@ -122,7 +244,8 @@ uint64_t TestThreads() {
         Digest(variables[i].weights, &digest);
         continue;
       }
-      CHECK(first[2 * i] == variables[i].state, "state of variable %zu, %d threads", i, threads);
+      CHECK(SameBits({first[2 * i]}, {variables[i].state}), "state of variable %zu, %d threads", i,
+            threads);
       CHECK(first[2 * i + 1] == variables[i].weights, "variable %zu, %d threads", i, threads);
     }
   }
@@ -347,6 +470,14 @@ void TestPlan() {
   put(1, 12, 0.75);
   put(1, 14, 0.99);
   for (int64_t i = 0; i < 3; ++i) CHECK(decode(i) == nullptr, "sizes may be 0");
+  CHECK(variables[0].format == StateFormat::kFloat32, "format by default");
+  plan[kPlanHeaderWords + 1] = 1;
+  CHECK(decode(0) == nullptr && variables[0].format == StateFormat::kBfloat16, "format");
+  for (const int32_t code : {-1, kStateFormats}) {
+    plan[kPlanHeaderWords + 1] = code;
+    CHECK(decode(0) != nullptr, "format %d", code);
+  }
+  plan[kPlanHeaderWords + 1] = 0;
   CHECK(variables[1].gradient_scale == 2.0 && variables[1].clip_value == 0.75, "seen gradient");
   CHECK(variables[1].ema_momentum == 0.99 && variables[0].ema_momentum == 0.0, "average");
   CHECK(variables[0].numbers == variables[1].numbers, "the same numbers once");
@@ -380,15 +511,21 @@ int main(int argc, char** argv) {
   if (argc > 1 && std::strcmp(argv[1], "--digest") == 0) {
     const unsigned long long digest = TestThreads();
     const unsigned long long gathered = TestHyperGradients();
-    std::printf("%s %016llx-%016llx\n", CpuSimdName(), digest, gathered);
+    const unsigned long long narrow = TestThreads(StateFormat::kBfloat16);
+    std::printf("%s %016llx-%016llx-%016llx\n", CpuSimdName(), digest, gathered, narrow);
     return g_failures == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
   }
   TestPlan();
   TestMaxNorm();
   TestPartition();
   TestOracle();
+  TestBfloat16();
+  TestRounding();
+  TestInstruction();
+  TestFormats();
   TestOwnNumbers();
   const uint64_t digest = TestThreads();
+  TestThreads(StateFormat::kBfloat16);
   TestConcurrentSteps();
   TestNonFinite();
   TestGather();

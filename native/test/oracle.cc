@@ -19,7 +19,19 @@ OracleVariable::OracleVariable(int64_t o, int64_t r, int64_t i, bool is_excluded
   norms.assign(static_cast<size_t>(rows), 0.0);
 }
 
+double Bfloat16(double x) {
+  int exponent = 0;
+  const double fraction = std::frexp(x, &exponent);
+  return std::ldexp(std::nearbyint(std::ldexp(fraction, 8)), exponent - 8);
+}
+
 namespace {
+
+// `values` as the state holds them.
+void Store(const OracleVariable& x, std::vector<double>* values) {
+  if (x.format != StateFormat::kBfloat16) return;
+  for (double& value : *values) value = Bfloat16(value);
+}
 
 double Dot(const std::vector<double>& a, const std::vector<double>& b) {
   double sum = 0;
@@ -175,6 +187,7 @@ void MethodStep(const StepOptions& options, int t, int n, bool from_weights, std
   const std::vector<double> old = rejoin ? d : x->deviation;
   const std::vector<double> old_norms = rejoin ? Norms(*x, d, false, 1e-8) : x->norms;
   for (size_t i = 0; i < g.size(); ++i) x->deviation[i] = after[i] - x->anchor[i];
+  Store(*x, &x->deviation);
   const std::vector<double> shares = rule == Rule::kFtp
                                          ? FtpShares(options, t, g, old, old_norms, rejoin, x)
                                      : rule == Rule::kSpd ? SpdShares(options, g, d, x)
@@ -194,6 +207,7 @@ void OracleStep(const StepOptions& options, const OracleAround& around, int t, i
     x->seen[i] = std::min(std::max(g, -around.clip_value), around.clip_value);
   }
   MethodStep(options, t, n, from_weights, x->seen, proposal, x);
+  for (auto* slot : {&x->deviation, &x->m, &x->v, &x->vmax, &x->momentum}) Store(*x, slot);
   for (size_t i = 0; i < gradient.size(); ++i) {
     x->average[i] = around.ema_momentum * x->average[i] + (1 - around.ema_momentum) * x->weights[i];
   }

@@ -14,6 +14,7 @@ namespace tfjs_ftp {
 struct OracleVariable {
   int64_t outer, rows, inner;
   bool excluded = false;
+  StateFormat format = StateFormat::kFloat32;
   std::vector<double> weights, anchor, deviation, m, v, vmax, momentum, norms, average, seen;
   // The rule's numbers of the tensor: FTP's gamma, DiGraP's omega, the radius, SPD's strength.
   double gamma = 0, gamma_m = 0, gamma_v = 0, hyper_gradient = 0;
@@ -26,6 +27,9 @@ struct OracleVariable {
     return norms.size() == 1 ? 0 : static_cast<size_t>(i / inner % rows);
   }
 };
+
+// What bfloat16 holds of x: 8 significant bits, to nearest, ties to even.
+double Bfloat16(double x);
 
 // What a step does around its method, as in VariableStep.
 struct OracleAround {

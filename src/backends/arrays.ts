@@ -6,7 +6,14 @@
 
 import { engine, type KernelBackend, type Tensor, type TensorInfo } from '@tensorflow/tfjs-core';
 import type { NativeAddon, NativeStateLayout } from '../native/addon.js';
-import { gradientFailure, newSlab, sectionView, slabLayout } from './native_state.js';
+import {
+  gradientFailure,
+  newSlab,
+  readSection,
+  sectionOf,
+  slabLayout,
+  writeSection,
+} from './native_state.js';
 import { PlanEncoder } from './plan.js';
 import {
   type Implementation,
@@ -154,14 +161,14 @@ export class ArraysImplementation implements Implementation {
 
   read(state: VariableState, slot: string): Tensor {
     const { slab, layout, spec } = state as ArraysState;
-    const values = sectionView(slab, layout, slot).slice();
+    const values = readSection(slab, sectionOf(layout, slot));
     const shape = slotsOf(spec).find(({ name }) => name === slot)?.shape ?? [values.length];
     return engine().makeTensor(values, shape, 'float32') as Tensor;
   }
 
   write(state: VariableState, slot: string, value: Tensor): void {
     const { slab, layout } = state as ArraysState;
-    sectionView(slab, layout, slot).set(value.dataSync<'float32'>());
+    writeSection(slab, sectionOf(layout, slot), value.dataSync<'float32'>());
   }
 
   disposeState(): void {

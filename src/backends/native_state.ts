@@ -3,19 +3,15 @@
 import { FtpError } from '../errors.js';
 import { none } from '../methods/none.js';
 import { proposal } from '../methods/proposal.js';
-import type { NativeAddon, NativeStateLayout } from '../native/addon.js';
-import { slotFlags } from './plan.js';
+import type { NativeAddon, NativeSection, NativeStateLayout } from '../native/addon.js';
+import { packBfloat16, unpackBfloat16 } from './bfloat16.js';
+import { formatCode, slotFlags } from './plan.js';
 import { NonFiniteGradient, type StateSpec } from './types.js';
-
-export interface Section {
-  offset: number;
-  length: number;
-}
 
 /** Where the parts of a variable's state lie. */
 export function slabLayout(
   addon: NativeAddon,
-  spec: Pick<StateSpec, 'method' | 'excluded' | 'layout' | 'ema' | 'keepGradient'>,
+  spec: Pick<StateSpec, 'method' | 'excluded' | 'layout' | 'ema' | 'keepGradient' | 'format'>,
 ): NativeStateLayout {
   const { method, excluded, layout, ema } = spec;
   const { base, rule, baseFlags, ruleFlags } = method;
@@ -23,7 +19,7 @@ export function slabLayout(
   // What another optimizer proposes for an excluded variable stands: no native step is asked for it.
   if (base === proposal && rule === none) {
     return ema
-      ? { length: elements, sections: { ema: { offset: 0, length: elements } } }
+      ? { length: elements, sections: { ema: { offset: 0, length: elements, count: elements, format: 0 } } }
       : { length: 1, sections: {} };
   }
   return addon.stateLayout(
@@ -35,6 +31,7 @@ export function slabLayout(
     excluded,
     elements,
     layout.rows,
+    formatCode(spec.format),
   );
 }
 
@@ -46,7 +43,7 @@ export function newSlab(addon: NativeAddon, length: number): Float32Array {
 }
 
 /** The section of a slot that must exist. */
-export function sectionOf(layout: NativeStateLayout, slot: string): Section {
+export function sectionOf(layout: NativeStateLayout, slot: string): NativeSection {
   const section = layout.sections[slot];
   if (section === undefined) {
     throw new FtpError(
@@ -58,10 +55,34 @@ export function sectionOf(layout: NativeStateLayout, slot: string): Section {
   return section;
 }
 
-/** A view of a slot in a slab that JavaScript owns. */
-export function sectionView(slab: Float32Array, layout: NativeStateLayout, slot: string): Float32Array {
-  const { offset, length } = sectionOf(layout, slot);
+/** Whether a section holds its numbers as they are. */
+export function isPlain({ format }: NativeSection): boolean {
+  return format === formatCode('float32');
+}
+
+/** The numbers of a section from its memory: that memory itself where it holds them as they are. */
+export function fromSection(section: NativeSection, memory: Float32Array): Float32Array {
+  return isPlain(section) ? memory : unpackBfloat16(memory, section.count);
+}
+
+/** What a section's memory is to hold for these numbers: they themselves where it holds them as they are. */
+export function toSection(section: NativeSection, values: Float32Array): Float32Array {
+  return isPlain(section) ? values : packBfloat16(values);
+}
+
+function memoryOf(slab: Float32Array, { offset, length }: NativeSection): Float32Array {
   return slab.subarray(offset, offset + length);
+}
+
+/** A copy of a section's numbers, in a slab that JavaScript owns. */
+export function readSection(slab: Float32Array, section: NativeSection): Float32Array {
+  const memory = memoryOf(slab, section);
+  return isPlain(section) ? memory.slice() : fromSection(section, memory);
+}
+
+/** Writes a section's numbers, in a slab that JavaScript owns. */
+export function writeSection(slab: Float32Array, section: NativeSection, values: Float32Array): void {
+  memoryOf(slab, section).set(toSection(section, values));
 }
 
 /** Wraps what the addon or TensorFlow threw, with the addon's code; an {@link FtpError} passes unchanged. */

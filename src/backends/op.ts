@@ -5,8 +5,16 @@
  */
 
 import { engine, type KernelBackend, keep, reshape, type Tensor, util } from '@tensorflow/tfjs-core';
-import type { NativeAddon, NativeStateLayout } from '../native/addon.js';
-import { gradientFailure, nativeFailure, sectionOf, slabLayout } from './native_state.js';
+import type { NativeAddon, NativeSection, NativeStateLayout } from '../native/addon.js';
+import {
+  fromSection,
+  gradientFailure,
+  isPlain,
+  nativeFailure,
+  sectionOf,
+  slabLayout,
+  toSection,
+} from './native_state.js';
 import { PlanEncoder, putInt64 } from './plan.js';
 import {
   type Implementation,
@@ -60,6 +68,12 @@ function int64Tensor(...values: number[]): Tensor {
   const words = new Int32Array(2 * values.length);
   for (const [i, value] of values.entries()) putInt64(words, 2 * i, value);
   return engine().makeTensor(words, [words.length], 'int32') as Tensor;
+}
+
+/** The memory of a section that holds `value`. */
+function packedTensor(section: NativeSection, value: Tensor): Tensor {
+  const memory = toSection(section, value.dataSync<'float32'>());
+  return engine().makeTensor(memory, [memory.length], 'float32') as Tensor;
 }
 
 /**
@@ -172,13 +186,20 @@ export class OpImplementation implements Implementation {
 
   read(state: VariableState, slot: string): Tensor {
     const { slab, layout, spec } = state as OpState;
-    const { offset, length } = sectionOf(layout, slot);
-    const shape = slotsOf(spec).find(({ name }) => name === slot)?.shape ?? [length];
+    const section = sectionOf(layout, slot);
+    const { offset, length, count } = section;
+    const shape = slotsOf(spec).find(({ name }) => name === slot)?.shape ?? [count];
     return onBackend('tensorflow', () => {
       const range = int64Tensor(offset, length);
       try {
         const flat = this.backend.executeSingleOutput('TfjsFtpRead', [], [slab, range]);
-        const shaped = reshape(flat, shape);
+        const shaped = isPlain(section)
+          ? reshape(flat, shape)
+          : (engine().makeTensor(
+              fromSection(section, flat.dataSync<'float32'>()),
+              shape,
+              'float32',
+            ) as Tensor);
         flat.dispose();
         return shaped;
       } catch (error) {
@@ -191,15 +212,17 @@ export class OpImplementation implements Implementation {
 
   write(state: VariableState, slot: string, value: Tensor): void {
     const { slab, layout, spec } = state as OpState;
-    const { offset } = sectionOf(layout, slot);
+    const section = sectionOf(layout, slot);
     onBackend('tensorflow', () => {
-      const words = int64Tensor(offset);
+      const words = int64Tensor(section.offset);
+      const packed = isPlain(section) ? null : packedTensor(section, value);
       try {
-        this.backend.executeSingleOutput('TfjsFtpWrite', [], [slab, value, words]).dispose();
+        this.backend.executeSingleOutput('TfjsFtpWrite', [], [slab, packed ?? value, words]).dispose();
       } catch (error) {
         throw nativeFailure(`writing '${spec.name}/${slot}'`, error);
       } finally {
         words.dispose();
+        packed?.dispose();
       }
     });
   }

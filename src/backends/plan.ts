@@ -5,6 +5,7 @@
  */
 
 import type { BoundMethod, StepValues } from '../methods/method.js';
+import { STATE_FORMATS, type StateFormat } from '../options.js';
 import type { RowLayout } from '../variables/row_layout.js';
 
 /** What is the same for all variables of a step. */
@@ -24,7 +25,12 @@ export interface StepSettings {
 
 /** One variable in the plan. */
 export interface PlanVariable {
-  readonly spec: { readonly layout: RowLayout; readonly excluded: boolean };
+  readonly spec: {
+    readonly layout: RowLayout;
+    readonly excluded: boolean;
+    /** Default float32. */
+    readonly format?: StateFormat | undefined;
+  };
   /** Constraint step, from 1. */
   t: number;
   /** Update of this variable, from 1. */
@@ -54,6 +60,11 @@ const KEEP_GRADIENT = 4;
 /** The step flags that decide which slots a state has. */
 export function slotFlags({ ema, keepGradient }: Pick<StepSettings, 'ema' | 'keepGradient'>): number {
   return (ema ? EMA : 0) | (keepGradient ? KEEP_GRADIENT : 0);
+}
+
+/** The code of a state's format. */
+export function formatCode(format: StateFormat = 'float32'): number {
+  return STATE_FORMATS.indexOf(format);
 }
 
 /** Writes `value`, a whole number >= 0, as a little-endian int64. */
@@ -123,6 +134,7 @@ export class PlanEncoder {
     const { spec, gradientScale = 1, clipValue = Number.POSITIVE_INFINITY, emaMomentum = 0 } = variable;
     const { layout } = spec;
     words[at] = (spec.excluded ? 1 : 0) | (variable.fromWeights ? 2 : 0);
+    words[at + 1] = formatCode(spec.format);
     if (this.layouts[i] !== layout) {
       putInt64(words, at + 2, layout.outer);
       putInt64(words, at + 4, layout.rows);

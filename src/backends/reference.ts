@@ -6,8 +6,9 @@
 
 import * as ops from '@tensorflow/tfjs-core';
 import { hyperGradientSums } from '../learn/hyper_gradients.js';
-import type { Slots, VariableView } from '../methods/method.js';
+import { FORMATTED_SLOTS, type Slots, type VariableView } from '../methods/method.js';
 import { rowsOf } from '../variables/rows.js';
+import { roundToBfloat16 } from './bfloat16.js';
 import {
   GATHERED,
   type Implementation,
@@ -28,6 +29,11 @@ class ReferenceState implements VariableState {
     readonly spec: StateSpec,
     readonly slots: { [slot: string]: Tensor },
   ) {}
+}
+
+/** `x` as a slot of the state holds it; `x` itself where that is float32. */
+function stored({ format }: StateSpec, slot: string, x: Tensor): Tensor {
+  return format === 'bfloat16' && FORMATTED_SLOTS.includes(slot) ? roundToBfloat16(ops, x) : x;
 }
 
 /** Position of the first tensor that holds NaN or an infinity, or -1; one read for all of them. */
@@ -75,7 +81,7 @@ export function nextEma(ema: Tensor, weights: Tensor, momentum: number): Tensor 
   return ops.add(mul(ema, momentum), mul(weights, 1 - momentum));
 }
 
-/** A method in tfjs operations. */
+/** A method in tfjs operations. Slots of another format are float32 tensors that hold what it can hold. */
 export class ReferenceImplementation implements Implementation {
   readonly name = 'reference';
 
@@ -130,7 +136,11 @@ export class ReferenceImplementation implements Implementation {
   }
 
   write(state: VariableState, slot: string, value: Tensor): void {
-    replace(state as ReferenceState, slot, clone(value));
+    replace(
+      state as ReferenceState,
+      slot,
+      tidy(() => clone(stored(state.spec, slot, value))),
+    );
   }
 
   disposeState(state: VariableState): void {
@@ -161,10 +171,11 @@ function stepAll(settings: StepSettings, updates: VariableUpdate[]) {
   return variablesOf(settings, updates).map(({ method, values, view }, i) => {
     const { weights, slots } = method.step(ops, values, view);
     const { spec, emaMomentum = 0 } = updates[i] as VariableUpdate;
+    const kept = Object.entries(slots).map(([slot, value]) => [slot, stored(spec, slot, value)] as const);
     return {
       weights,
       slots: {
-        ...slots,
+        ...Object.fromEntries(kept),
         ...(spec.ema ? { ema: nextEma(view.slots.ema, weights, emaMomentum) } : {}),
         // A copy: the gradient may be the caller's.
         ...(spec.keepGradient ? { gradient: mul(view.g, 1) } : {}),
@@ -178,5 +189,16 @@ function viewOf(update: VariableUpdate): VariableView {
   const { slots } = state as ReferenceState;
   const rows = rowsOf(spec.layout, spec.shape);
   const g = seenGradient(update);
-  return { w: weights, g, proposal, slots: slots as Slots, rows, t, n, fromWeights, totals: null };
+  return {
+    w: weights,
+    g,
+    proposal,
+    slots: slots as Slots,
+    rows,
+    t,
+    n,
+    fromWeights,
+    totals: null,
+    stored: (slot, x) => stored(spec, slot, x),
+  };
 }

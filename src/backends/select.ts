@@ -12,11 +12,12 @@ import {
   type NativeLookup,
   type TensorflowStatus,
 } from '../native/addon.js';
+import type { StateFormat } from '../options.js';
 import { environment } from '../platform/node.js';
 import { ArraysImplementation, cpuAccess, wasmAccess } from './arrays.js';
 import { nodeBackend, OpImplementation } from './op.js';
 import { ReferenceImplementation } from './reference.js';
-import type { Implementation, ImplementationChoice } from './types.js';
+import type { Implementation, ImplementationChoice, ImplementationName } from './types.js';
 
 /** What was chosen, for which backend, and what was tried before. */
 export interface Selection {
@@ -125,6 +126,13 @@ function warnOfFallback({ code, warning }: Obstacle): void {
   );
 }
 
+/** Why a native implementation lacks a format of the state; null where it has it. */
+function lackingFormat(name: ImplementationName, format: StateFormat): Obstacle | null {
+  if (name !== 'tensorflow-gpu' || format === 'float32') return null;
+  const why = `there is no native step on a GPU with stateFormat '${format}'`;
+  return { code: 'NATIVE_FAILURE', reason: why, warning: { why, advice: "stateFormat 'float32' has one" } };
+}
+
 /** Why native code lacks a method; null where it has it. */
 function lacking({ base, rule }: BoundMethod): string | null {
   if (rule.notNative) return `there is no native step of the rule '${rule.name}'`;
@@ -136,10 +144,15 @@ function lacking({ base, rule }: BoundMethod): string | null {
 /**
  * What computes the steps under the active backend. Warns where 'auto' falls back though a native step could run.
  *
+ * @param format of the state.
  * @throws FtpError if `choice` is 'native' and nothing native can run: with every path tried and what to do; RangeError
  *   for an environment variable with a value that is not accepted.
  */
-export function selectImplementation(choice: ImplementationChoice, method?: BoundMethod): Selection {
+export function selectImplementation(
+  choice: ImplementationChoice,
+  method?: BoundMethod,
+  format: StateFormat = 'float32',
+): Selection {
   const backend = activeBackend();
   if (choice === 'reference') {
     return {
@@ -149,10 +162,11 @@ export function selectImplementation(choice: ImplementationChoice, method?: Boun
     };
   }
   const reason = method === undefined ? null : lacking(method);
-  const found =
+  const native =
     reason === null
       ? findNativeImplementation(backend, engine().backend)
       : { code: 'NATIVE_FAILURE' as const, reason };
+  const found = ('code' in native ? null : lackingFormat(native.name, format)) ?? native;
   if (!('code' in found)) return { implementation: found, backend, reason: null };
   if (choice === 'native') {
     throw new FtpError(found.code, `implementation: 'native' cannot run: ${found.reason}`);

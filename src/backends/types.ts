@@ -2,6 +2,7 @@
 
 import type { Tensor } from '@tensorflow/tfjs-core';
 import type { BoundMethod, SlotName } from '../methods/method.js';
+import type { StateFormat } from '../options.js';
 import type { RowLayout } from '../variables/row_layout.js';
 import type { PlanVariable, StepSettings } from './plan.js';
 
@@ -26,6 +27,8 @@ export interface StateSpec {
   ema?: boolean | undefined;
   /** Whether it has the slot `gradient`, as in {@link StepSettings}; default false. */
   keepGradient?: boolean | undefined;
+  /** How {@link FORMATTED_SLOTS} are stored; default float32. Slots are read and written as float32 numbers. */
+  format?: StateFormat | undefined;
 }
 
 /** A variable's state; what it holds besides the spec is known to its implementation only. */

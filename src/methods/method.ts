@@ -29,6 +29,9 @@ export const SLOT_NAMES = [
 ] as const;
 export type SlotName = (typeof SLOT_NAMES)[number];
 
+/** The slots that are stored in the state's format; all others are float32. As in native/kernels/slots.h. */
+export const FORMATTED_SLOTS: readonly string[] = ['deviation', 'm', 'v', 'vmax', 'momentum'];
+
 /** Numbers of a method that can be learned by their hyper-gradients. */
 export type HyperParameter = 'learningRate' | 'weightDecay' | 'beta1' | 'momentum' | 'beta2' | 'strength';
 
@@ -125,6 +128,8 @@ export interface VariableView {
   fromWeights: boolean;
   /** Sums over all variables of the step of what {@link Rule.gather} gives; null for a rule that has none. */
   totals: Tensor | null;
+  /** `x` as a slot will hold it; default: as it is. For formulas that go on from what is stored. */
+  stored?: ((slot: SlotName, x: Tensor) => Tensor) | undefined;
 }
 
 /** What bases and rules have in common. `O`: the options, complete. */
@@ -201,7 +206,7 @@ export interface BaseStep {
   /** W - U */
   weights(): Tensor;
   /**
-   * C = W - U - A. `held` gives W - A where it is known other than by subtracting, which loses less to rounding; with
+   * C = W - U - A, as the slot `deviation` will hold it. `held` gives W - A where it is known other than by subtracting, which loses less to rounding; with
    * `held` null it follows from the weights.
    */
   deviation(anchor: Tensor, held: (() => Tensor) | null): Tensor;
@@ -346,7 +351,7 @@ export class BoundMethod {
     let seen = view.g;
     this.rule.step(ops, values, view, (g, w) => {
       seen = g;
-      return baseStep(ops, w, { proposes: w });
+      return baseStep(ops, w, { proposes: w }, view);
     });
     return seen;
   }
@@ -357,7 +362,7 @@ export class BoundMethod {
     const { weights, slots } = this.rule.step(ops, values, view, (g, w) => {
       const result = this.base.update(ops, values, g, w, view);
       if ('u' in result) baseSlots = result.slots;
-      return baseStep(ops, w, result);
+      return baseStep(ops, w, result, view);
     });
     return { weights, slots: { ...baseSlots, ...slots } };
   }
@@ -369,20 +374,21 @@ function resolvePiece<O>(piece: Piece<O>, given: object): O {
   return options;
 }
 
-function baseStep({ clone, sub }: Ops, w: Tensor, result: BaseResult): BaseStep {
+function baseStep({ clone, sub }: Ops, w: Tensor, result: BaseResult, view: VariableView): BaseStep {
+  const stored = (x: Tensor) => view.stored?.('deviation', x) ?? x;
   if ('proposes' in result) {
     const { proposes } = result;
     return {
       u: () => sub(w, proposes),
       // It may be the variable itself, which is not the step's to dispose.
       weights: () => clone(proposes),
-      deviation: (anchor) => sub(proposes, anchor),
+      deviation: (anchor) => stored(sub(proposes, anchor)),
     };
   }
   const { u } = result;
   return {
     u: () => u,
     weights: () => sub(w, u),
-    deviation: (anchor, held) => (held === null ? sub(sub(w, u), anchor) : sub(held(), u)),
+    deviation: (anchor, held) => stored(held === null ? sub(sub(w, u), anchor) : sub(held(), u)),
   };
 }

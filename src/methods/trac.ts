@@ -102,7 +102,8 @@ export const trac: Rule<Required<TracOptions>> = {
     const nextSigma = sub(mul(betas, sigma), h);
     const x = div(nextSigma, add(mul(sqrt(nextV), Math.SQRT2), EPSILON));
     const scale = maximum(sum(mul(erfi(ops, x), sInit / ERFI_OF_ROOT_HALF)), 0);
-    const deviation = sub(heldDelta(ops, view), base(g, w).u());
+    const delta = sub(heldDelta(ops, view), base(g, w).u());
+    const deviation = view.stored?.('deviation', delta) ?? delta;
     const constraint = concat([reshape(scale, [1]), nextSigma, nextV]);
     return { weights: add(slots.anchor, mul(deviation, scale)), slots: { deviation, constraint } };
   },

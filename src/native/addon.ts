@@ -4,12 +4,24 @@ import { environmentProblem } from '../environment.js';
 import { FtpError } from '../errors.js';
 import { environment, loadAddon } from '../platform/node.js';
 
-/** Where the parts of a variable's state lie in its slab, in floats. */
+/** Where a part of a variable's state lies in its slab. */
+export interface NativeSection {
+  /** In floats. */
+  offset: number;
+  /** In floats. */
+  length: number;
+  /** Numbers that it holds. */
+  count: number;
+  /** Code of the format that they are stored in. */
+  format: number;
+}
+
+/** Where the parts of a variable's state lie in its slab. */
 export interface NativeStateLayout {
-  /** Length of the slab. */
+  /** Length of the slab in floats. */
   length: number;
   /** Existing slots only. */
-  sections: { [slot: string]: { offset: number; length: number } };
+  sections: { [slot: string]: NativeSection };
 }
 
 /** How the addon was built and what it uses on this machine. */
@@ -187,7 +199,7 @@ export interface NativeAddon {
   buildInfo(): NativeBuildInfo;
   /** Asks CUDA, which initialises it where there is a driver. Never throws. */
   cudaInfo(): CudaInfo;
-  /** Codes and flags as in the plan; `elements` of the variable; `rows` of its layout. */
+  /** Codes and flags as in the plan; `elements` of the variable; `rows` of its layout; `format` of its state. */
   stateLayout(
     base: number,
     rule: number,
@@ -197,6 +209,7 @@ export interface NativeAddon {
     excluded: boolean,
     elements: number,
     rows: number,
+    format: number,
   ): NativeStateLayout;
   /** Asks for huge pages under a new state slab; to be called before anything is written to it. */
   adviseState(state: Float32Array): void;

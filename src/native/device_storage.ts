@@ -1,8 +1,10 @@
 /** A fused step's arrays as DeviceBuffers of one device. */
 
-import { nativeFailure, type Section } from '../backends/native_state.js';
+import { nativeFailure } from '../backends/native_state.js';
+import { FtpError } from '../errors.js';
+import type { StateFormat } from '../options.js';
 import { checkLength, describe } from '../validate.js';
-import type { DeviceStepperHandle, NativeAddon, NativeDevice } from './addon.js';
+import type { DeviceStepperHandle, NativeAddon, NativeDevice, NativeSection } from './addon.js';
 import { DeviceBuffer } from './device_buffer.js';
 import { allFinite, type Extent, FusedStorage } from './storage.js';
 
@@ -37,6 +39,14 @@ export class DeviceStorage extends FusedStorage<DeviceBuffer> {
     return value;
   }
 
+  checkFormat(format: StateFormat): void {
+    if (format === 'float32') return;
+    throw new FtpError(
+      'NATIVE_FAILURE',
+      `stateFormat must be 'float32' for a step on DeviceBuffers, got '${format}': there is no such step on a GPU`,
+    );
+  }
+
   extentOf(buffer: DeviceBuffer): Extent {
     if (buffer.freed) return { memory: this, start: 0, end: 0 };
     // CUDA allocates at multiples of 256 bytes, so a double holds the address exactly.
@@ -65,13 +75,13 @@ export class DeviceStorage extends FusedStorage<DeviceBuffer> {
     slab.free();
   }
 
-  protected readSection(slab: DeviceBuffer, { offset, length }: Section): Float32Array {
+  protected readSection(slab: DeviceBuffer, { offset, length }: NativeSection): Float32Array {
     return slab.download(new Float32Array(length), offset);
   }
 
   protected writeSection(
     slab: DeviceBuffer,
-    { offset, length }: Section,
+    { offset, length }: NativeSection,
     value: DeviceBuffer | Float32Array | number,
   ): void {
     const memory = () => slab.memory('a state slab');

@@ -2,6 +2,7 @@
 
 import type { StateSpec } from '../backends/types.js';
 import type { BoundMethod } from '../methods/method.js';
+import type { RunSettings, StateFormat } from '../options.js';
 import { checkBoolean, checkInteger, checkOptionKeys, describe } from '../validate.js';
 import { nonFiniteStart } from '../variables/non_finite_start.js';
 import { layoutOfAxis, product, rowLayoutByRank } from '../variables/row_layout.js';
@@ -97,6 +98,7 @@ function checkVariable<A extends FusedArray>(
   storage: FusedStorage<A>,
   variable: FusedVariable<A>,
   all: BoundMethod,
+  format: StateFormat,
 ): CheckedVariable<A> {
   const { name, outputAxis } = variable;
   const shape = checkShape(name, variable.shape);
@@ -109,15 +111,15 @@ function checkVariable<A extends FusedArray>(
       ? weights
       : storage.checkArray(`anchor of '${name}' [${shape}]`, variable.anchor, elements);
   const method = excluded ? all.plain : all;
-  return { spec: { name, shape, layout, excluded, method }, weights, anchor, elements };
+  return { spec: { name, shape, layout, excluded, method, format }, weights, anchor, elements };
 }
 
-/** All variables, checked, their values too where `finite`; throws before anything is allocated. */
+/** All variables, checked, their values too unless they are ignored; throws before anything is allocated. */
 export function checkVariables<A extends FusedArray>(
   storage: FusedStorage<A>,
   variables: readonly FusedVariable<A>[],
   method: BoundMethod,
-  finite: boolean,
+  { nonFinite, stateFormat }: RunSettings,
 ): CheckedVariable<A>[] {
   const names = new Set<string>();
   const keys = method.has('anchor') ? [...VARIABLE_KEYS, ...HOLDING_KEYS] : VARIABLE_KEYS;
@@ -129,13 +131,13 @@ export function checkVariables<A extends FusedArray>(
     }
     if (names.has(name)) throw new RangeError(`variables has '${name}' twice`);
     names.add(name);
-    return checkVariable(storage, variable, method);
+    return checkVariable(storage, variable, method, stateFormat);
   });
   checkOverlap(
     storage,
     checked.map(({ spec: { name }, weights }) => ({ name, weights })),
   );
-  for (const { spec, weights, anchor } of finite ? checked : []) {
+  for (const { spec, weights, anchor } of nonFinite === 'ignore' ? [] : checked) {
     const { name, excluded } = spec;
     if (!storage.isFinite(weights)) throw nonFiniteStart('weights', name);
     if (anchor !== weights && !excluded && !storage.isFinite(anchor)) throw nonFiniteStart('anchor', name);

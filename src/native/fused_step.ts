@@ -115,9 +115,9 @@ export class FusedStep<A extends FusedArray = Float32Array> {
       throw new TypeError(`variables must be an array, got ${describe(variables)}`);
     }
     this.storage = storageOf(requireNative(), variables);
-    this.all = this.start(
-      checkVariables(this.storage, variables, this.method, this.settings.nonFinite !== 'ignore'),
-    );
+    const checked = checkVariables(this.storage, variables, this.method, this.settings);
+    this.storage.checkFormat(this.settings.stateFormat);
+    this.all = this.start(checked);
     this.weightsMemory = new WeightsMemory(this.storage, this.all);
   }
 

@@ -1,11 +1,10 @@
 /** A fused step's arrays as Float32Arrays. */
 
-import { newSlab, type Section } from '../backends/native_state.js';
+import { newSlab, readSection, writeSection } from '../backends/native_state.js';
 import { checkFloat32Array, checkLength } from '../validate.js';
+import type { NativeSection } from './addon.js';
 import { DeviceBuffer } from './device_buffer.js';
 import { allFinite, type Extent, FusedStorage } from './storage.js';
-
-const view = (slab: Float32Array, { offset, length }: Section) => slab.subarray(offset, offset + length);
 
 export class HostStorage extends FusedStorage<Float32Array> {
   checkArray(what: string, value: unknown, elements: number): Float32Array {
@@ -18,6 +17,8 @@ export class HostStorage extends FusedStorage<Float32Array> {
     checkLength(what, array, elements);
     return array;
   }
+
+  checkFormat(): void {}
 
   extentOf({ buffer, byteOffset, byteLength }: Float32Array): Extent {
     return { memory: buffer, start: byteOffset, end: byteOffset + byteLength };
@@ -35,13 +36,13 @@ export class HostStorage extends FusedStorage<Float32Array> {
 
   protected freeSlab(): void {}
 
-  protected readSection(slab: Float32Array, section: Section): Float32Array {
-    return view(slab, section).slice();
+  protected readSection(slab: Float32Array, section: NativeSection): Float32Array {
+    return readSection(slab, section);
   }
 
-  protected writeSection(slab: Float32Array, section: Section, value: Float32Array | number): void {
-    if (typeof value === 'number') view(slab, section).fill(value);
-    else view(slab, section).set(value);
+  protected writeSection(slab: Float32Array, section: NativeSection, value: Float32Array | number): void {
+    const values = typeof value === 'number' ? new Float32Array(section.count).fill(value) : value;
+    writeSection(slab, section, values);
   }
 
   protected run(

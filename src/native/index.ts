@@ -20,7 +20,7 @@ export type { ConstraintOptions } from '../methods/ftp.js';
 export type { L2SpOptions } from '../methods/l2_sp.js';
 export type { SgdUpdateOptions } from '../methods/sgd.js';
 export type { SpdOptions } from '../methods/spd.js';
-export type { NonFiniteAction, RunOptions } from '../options.js';
+export type { NonFiniteAction, RunOptions, StateFormat } from '../options.js';
 export { type ConstraintReport, constraintTable } from '../variables/constraint_report.js';
 export type { CudaInfo, NativeBuildInfo } from './addon.js';
 export {

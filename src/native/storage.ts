@@ -1,9 +1,10 @@
 /** The states of a fused step, and what its bookkeeping asks of the memory of its arrays, whatever kind it is. */
 
-import { gradientFailure, type Section, sectionOf, slabLayout } from '../backends/native_state.js';
+import { gradientFailure, sectionOf, slabLayout } from '../backends/native_state.js';
 import { PlanEncoder, type StepSettings } from '../backends/plan.js';
 import type { StateImplementation, StateSpec, VariableState, VariableUpdate } from '../backends/types.js';
-import type { NativeAddon, NativeStateLayout } from './addon.js';
+import type { StateFormat } from '../options.js';
+import type { NativeAddon, NativeSection, NativeStateLayout } from './addon.js';
 import type { DeviceBuffer } from './device_buffer.js';
 
 /** The arrays that a fused step works on: all of one kind. */
@@ -40,6 +41,8 @@ export abstract class FusedStorage<A extends FusedArray>
 
   /** `value`, if it is an array of this storage with so many elements; else an error that names it `what`. */
   abstract checkArray(what: string, value: unknown, elements: number): A;
+  /** @throws FtpError where steps on such arrays lack a format of the state. */
+  abstract checkFormat(format: StateFormat): void;
   /** Empty for memory that has gone. */
   abstract extentOf(array: A): Extent;
   /** Whether all its numbers are finite; reads all of it. */
@@ -51,10 +54,10 @@ export abstract class FusedStorage<A extends FusedArray>
   protected abstract newSlab(length: number): A;
   /** Gives up a slab that nothing refers to any more. */
   protected abstract freeSlab(slab: A): void;
-  /** A copy of a section. */
-  protected abstract readSection(slab: A, section: Section): Float32Array;
-  /** Copies the whole of `value`, which is as long as the section, into it; a number into every element. */
-  protected abstract writeSection(slab: A, section: Section, value: A | Float32Array | number): void;
+  /** A copy of a section's numbers. */
+  protected abstract readSection(slab: A, section: NativeSection): Float32Array;
+  /** Writes the numbers of a section, as many as it holds; a number into every element. */
+  protected abstract writeSection(slab: A, section: NativeSection, value: A | Float32Array | number): void;
   /** The native step; throws what the addon throws. */
   protected abstract run(plan: Int32Array, slabs: A[], weights: A[], gradients: A[]): void;
 

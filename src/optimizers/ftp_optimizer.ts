@@ -96,7 +96,8 @@ export abstract class FtpOptimizer extends Optimizer {
     this.learning = OptimizerLearning.of(this.method, settings.learn);
     this.accumulator = settings.accumulate > 1 ? new Accumulator(settings.accumulate) : null;
     const anchors = new AnchorStore(given.anchors);
-    this.states = new VariableStates(this.method, settings.implementation, anchors);
+    const { implementation, stateFormat } = settings;
+    this.states = new VariableStates(this.method, implementation, anchors, stateFormat);
   }
 
   /** The learning rate that was given for the next step, before it is learned; throws where it is out of range. */
@@ -354,7 +355,7 @@ export abstract class FtpOptimizer extends Optimizer {
   }
 
   private prepare(entries: GradientEntry[], values: StepValues): PreparedStep {
-    const { ema } = this.settings;
+    const { ema, stateFormat } = this.settings;
     const { states } = this;
     const { implementation } = states.select();
     const iterations = this.iterations;
@@ -372,6 +373,7 @@ export abstract class FtpOptimizer extends Optimizer {
         checkFinite: this.checksFinite,
         ema: ema !== null,
         keepGradient: this.learning?.keepsGradient ?? false,
+        format: stateFormat,
       },
       entries.filter(({ record }) => record === undefined).map(({ variable }) => variable),
       others,

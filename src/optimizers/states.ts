@@ -4,6 +4,7 @@ import { clone, type NamedTensorMap, type Tensor, type Variable } from '@tensorf
 import { activeBackend, type Selection, selectImplementation } from '../backends/select.js';
 import { type ImplementationChoice, slotsOf } from '../backends/types.js';
 import type { BoundMethod, SlotName } from '../methods/method.js';
+import type { StateFormat } from '../options.js';
 import type { AnchorStore } from '../variables/anchors.js';
 import { averagesOfSaved } from '../variables/averages.js';
 import type { ConstraintReport } from '../variables/constraint_report.js';
@@ -34,11 +35,16 @@ export class VariableStates {
     private readonly choice: ImplementationChoice,
     /** Given anchors of variables that no step has brought yet. */
     readonly anchors: AnchorStore,
+    private readonly format: StateFormat,
   ) {}
 
   /** What computes the steps, or would compute the first one now. */
   current(): Selection {
-    return this.selection ?? selectImplementation(this.choice, this.method);
+    return this.selection ?? this.choose();
+  }
+
+  private choose(): Selection {
+    return selectImplementation(this.choice, this.method, this.format);
   }
 
   /** The implementation for the active backend; state follows a change of backend. */
@@ -47,7 +53,7 @@ export class VariableStates {
     if (selection !== null && (choice === 'reference' || selection.backend === activeBackend())) {
       return selection;
     }
-    const next = selectImplementation(choice, this.method);
+    const next = this.choose();
     if (selection !== null) {
       if (selection.implementation.name === 'reference' && next.implementation.name === 'reference') {
         next.implementation = selection.implementation; // its state is in tensors, which tfjs moves

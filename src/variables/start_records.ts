@@ -5,6 +5,7 @@ import * as ops from '@tensorflow/tfjs-core';
 import type { Implementation, StateSpec } from '../backends/types.js';
 import { FtpError } from '../errors.js';
 import type { BoundMethod, Slots } from '../methods/method.js';
+import type { StateFormat } from '../options.js';
 import type { AnchorStore } from './anchors.js';
 import { checkFiniteStart } from './finite_start.js';
 import { rowsOf } from './rows.js';
@@ -36,6 +37,8 @@ export interface RecordSources {
   ema: boolean;
   /** Whether states keep the gradient of the last step. */
   keepGradient: boolean;
+  /** Of the states. */
+  format: StateFormat;
 }
 
 /** Smallest normal float32: backends may flush smaller numbers to zero. */
@@ -99,13 +102,13 @@ function startRecord(
   variable: Variable,
   saved: SavedVariable | undefined,
 ): VariableRecord {
-  const { implementation, anchors, iterations, ema, keepGradient } = sources;
+  const { implementation, anchors, iterations, ema, keepGradient, format } = sources;
   const { axes, groups, scales } = sources.variables;
   const { name, shape } = variable;
   const excluded = sources.variables.isExcluded(variable);
   const method = excluded ? sources.method.plain : sources.method;
   const layout = axes.layoutOf(name, shape);
-  const spec: StateSpec = { name, shape, layout, excluded, method, ema, keepGradient };
+  const spec: StateSpec = { name, shape, layout, excluded, method, ema, keepGradient, format };
   const placeScale = excluded ? 1 : scales.of(name, shape);
   const own = groups.of(variable);
   const anchor = anchors.get(name, shape) ?? variable;

@@ -10,7 +10,7 @@ import { sameBits } from '../backends/golden_replay.js';
 import { describeOrSkip, whyNoAddon } from '../backends/skip.js';
 import { randomArray } from '../optimizers/scenario.js';
 import { type Layout, ORACLE_DEFAULTS, type OracleOptions } from '../reference/ftp_float64.js';
-import { addonOrThrow, elementsOf, KernelModel } from './kernel_model.js';
+import { addonOrThrow, elementsOf, FORMATS, KernelModel } from './kernel_model.js';
 
 const LEVELS = ['sse2', 'avx2', 'avx512'] as const;
 
@@ -29,9 +29,13 @@ const LAYOUTS: readonly Layout[] = [
   { outer: 1, rows: 1, inner: 1_100_003 },
 ];
 
-const OPTIONS: readonly (readonly [string, OracleOptions])[] = [
-  ['AdamW', { ...ORACLE_DEFAULTS, base: 'adamw', weightDecay: 0.05, amsgrad: true }],
-  ['SGD', { ...ORACLE_DEFAULTS, base: 'sgd', momentum: 0.9, dampening: 0.1 }],
+const ADAMW: OracleOptions = { ...ORACLE_DEFAULTS, base: 'adamw', weightDecay: 0.05, amsgrad: true };
+const SGD: OracleOptions = { ...ORACLE_DEFAULTS, base: 'sgd', momentum: 0.9, dampening: 0.1 };
+const OPTIONS: readonly (readonly [string, OracleOptions, number])[] = [
+  ['AdamW', ADAMW, FORMATS.float32],
+  ['SGD', SGD, FORMATS.float32],
+  ['AdamW in bfloat16', ADAMW, FORMATS.bfloat16],
+  ['SGD in bfloat16', SGD, FORMATS.bfloat16],
 ];
 
 const STEPS = 3;
@@ -58,9 +62,10 @@ function run(
     threads = 1,
     byteOffset = 0,
     inPlace = false,
-  }: { threads?: number; byteOffset?: number; inPlace?: boolean },
+    format = FORMATS.float32,
+  }: { threads?: number; byteOffset?: number; inPlace?: boolean; format?: number },
 ): Float32Array[] {
-  const model = new KernelModel(options, specs(), byteOffset, inPlace);
+  const model = new KernelModel(options, specs(), byteOffset, inPlace, format);
   for (const given of gradients) model.step({ learningRate: 1e-2, threads }, given);
   return model.snapshot();
 }
@@ -72,29 +77,33 @@ function expectSame(a: Float32Array[], b: Float32Array[]): void {
 }
 
 describeOrSkip('the same bits', whyNoAddon(), () => {
-  describe.each(OPTIONS)('%s', (_name, options) => {
+  describe.each(OPTIONS)('%s', (_name, options, format) => {
     let reference: Float32Array[] | undefined;
     const expected = () => {
-      reference ??= run(options, {});
+      reference ??= run(options, { format });
       return reference;
     };
 
-    it('twice', () => expectSame(run(options, {}), expected()));
+    it('twice', () => expectSame(run(options, { format }), expected()));
 
-    it.each([2, 3, 8])('with %i threads', (threads) => expectSame(run(options, { threads }), expected()));
+    it.each([2, 3, 8])('with %i threads', (threads) =>
+      expectSame(run(options, { threads, format }), expected()),
+    );
 
-    it('with the default number of threads', () => expectSame(run(options, { threads: 0 }), expected()));
+    it('with the default number of threads', () =>
+      expectSame(run(options, { threads: 0, format }), expected()));
 
     it.each([4, 12, 20, 36])('at byte offset %i', (byteOffset) => {
-      expectSame(run(options, { byteOffset, threads: 2 }), expected());
+      expectSame(run(options, { byteOffset, threads: 2, format }), expected());
     });
 
-    it('written over the weights', () => expectSame(run(options, { inPlace: true, threads: 2 }), expected()));
+    it('written over the weights', () =>
+      expectSame(run(options, { inPlace: true, threads: 2, format }), expected()));
 
     it('in another order of variables', () => {
-      const reversed = new KernelModel(options, specs().reverse());
+      const reversed = new KernelModel(options, specs().reverse(), 0, false, format);
       for (const given of gradients) reversed.step({ learningRate: 1e-2, threads: 3 }, [...given].reverse());
-      const model = new KernelModel(options, specs());
+      const model = new KernelModel(options, specs(), 0, false, format);
       for (const given of gradients) model.step({ learningRate: 1e-2, threads: 3 }, given);
       const last = LAYOUTS.length - 1;
       for (const i of LAYOUTS.keys()) {
@@ -106,7 +115,7 @@ describeOrSkip('the same bits', whyNoAddon(), () => {
     it('at every instruction set this machine has', () => {
       const folder = mkdtempSync(join(tmpdir(), 'tfjs-ftp-simd-'));
       try {
-        const model = new KernelModel(options, specs());
+        const model = new KernelModel(options, specs(), 0, false, format);
         const file = join(folder, 'steps.bin');
         const steps = gradients.map((given) => {
           const { plan, gradients } = model.arguments({ learningRate: 1e-2, threads: 2 }, given);

@@ -18,7 +18,12 @@ export interface PlanVariable {
   fromWeights: boolean;
   t: number;
   n: number;
+  /** code of the state's format; default float32 */
+  format?: number;
 }
+
+/** Codes of the formats of a state. */
+export const FORMATS = { float32: 0, bfloat16: 1 } as const;
 
 export interface PlanSettings {
   options: OracleOptions;
@@ -60,8 +65,9 @@ export function encodePlan(
   const check = checkFinite === false ? 0 : 1;
   plan.set([0x46545033, BASES[options.base], FTP, baseFlags(options), 0, check]);
   plan.set([variables.length, threads ?? 0, ofBase.length, ofRule.length], 6);
-  variables.forEach(({ layout, excluded, fromWeights, t, n }, i) => {
+  variables.forEach(({ layout, excluded, fromWeights, t, n, format = FORMATS.float32 }, i) => {
     const at = variableWord(plan, i);
+    plan[at + 1] = format;
     plan[at] = (excluded ? 1 : 0) | (fromWeights ? 2 : 0);
     view.setBigInt64(4 * (at + 2), BigInt(layout.outer), true);
     view.setBigInt64(4 * (at + 4), BigInt(layout.rows), true);
@@ -119,6 +125,7 @@ export class KernelModel {
     private readonly byteOffset = 0,
     /** whether the step writes over its input */
     private readonly inPlace = false,
+    private readonly format: number = FORMATS.float32,
   ) {
     this.variables = specs.map(({ layout, weights, anchor, excluded = false }) => {
       const { length, sections } = this.addon.stateLayout(
@@ -130,6 +137,7 @@ export class KernelModel {
         excluded,
         elementsOf(layout),
         layout.rows,
+        format,
       );
       const state = unaligned(new Float32Array(length), byteOffset);
       const slot = sections.anchor;
@@ -154,7 +162,11 @@ export class KernelModel {
       if (gradients[i]) variable.n++;
       return gradients[i];
     });
-    const plan = encodePlan({ options: this.options, ...settings }, given);
+    const { options, format } = this;
+    const plan = encodePlan(
+      { options, ...settings },
+      given.map((variable) => ({ ...variable, format })),
+    );
     return {
       plan,
       states: given.map(({ state }) => state),

@@ -2,7 +2,17 @@
 import * as tf from '@tensorflow/tfjs-core';
 import '@tensorflow/tfjs-backend-cpu';
 import { afterEach, beforeAll, expect, it } from 'vitest';
-import { adamw, digrap, type FtpOptimizer, fixedRadius, ftp, l2sp, sgd, spd } from '../../src/index.js';
+import {
+  adamw,
+  digrap,
+  type FtpOptimizer,
+  fixedRadius,
+  ftp,
+  l2sp,
+  type StateFormat,
+  sgd,
+  spd,
+} from '../../src/index.js';
 import { createFusedStep, type FusedRuleOptions, type FusedStepOptions } from '../../src/native/index.js';
 import { HOST } from '../backends/array_kinds.js';
 import { describeOrSkip, whyNoAddon } from '../backends/skip.js';
@@ -18,24 +28,31 @@ const BASES = {
 type Base = keyof typeof BASES;
 type Factory = (rate: number, options: object) => FtpOptimizer;
 
-function optimizerOf(base: Base, { rule = 'ftp', ...own }: FusedRuleOptions): FtpOptimizer {
+function optimizerOf(
+  base: Base,
+  { rule = 'ftp', ...own }: FusedRuleOptions,
+  stateFormat: StateFormat,
+): FtpOptimizer {
   const methods = { ftp, none: { adamw, sgd }, fixedRadius, spd, l2sp, digrap };
   const factories = methods[rule] as Record<Base, Factory>;
   const holding =
     rule === 'none'
       ? {}
       : { exclude: ['head'], outputAxis: (name: string) => (name === 'b' ? 0 : undefined) };
-  return factories[base](0.05, { ...BASES[base], ...own, ...holding, implementation: 'native' });
+  return factories[base](0.05, { ...BASES[base], ...own, ...holding, stateFormat, implementation: 'native' });
 }
 
-const cases = (['adamw', 'sgd'] as const).flatMap((base) =>
-  Object.entries(FUSED_RULES).map(([name, rule]) => ({ base, name, rule })),
+const cases = (['float32', 'bfloat16'] as const).flatMap((format) =>
+  (['adamw', 'sgd'] as const).flatMap((base) =>
+    Object.entries(FUSED_RULES).map(([name, rule]) => ({ format, base, name, rule })),
+  ),
 );
 
 describeOrSkip('the rules of the fused step', whyNoAddon(), () => {
   beforeAll(() => tf.setBackend('cpu'));
 
-  it.each(cases)('$base, $name: the bits of the optimizer, after every step', async ({ base, rule }) => {
+  it.each(cases)('$format $base, $name: the bits of the optimizer, after every step', async (test) => {
+    const { base, rule, format: stateFormat } = test;
     const given = variablesFor(rule, HOST);
     const start = () =>
       createFusedStep({
@@ -43,6 +60,7 @@ describeOrSkip('the rules of the fused step', whyNoAddon(), () => {
         ...BASES[base],
         ...rule,
         learningRate: 0.05,
+        stateFormat,
         variables: given,
       } as FusedStepOptions);
     let fused = start();
@@ -52,7 +70,7 @@ describeOrSkip('the rules of the fused step', whyNoAddon(), () => {
       initial.dispose();
       return variable;
     });
-    const optimizer = optimizerOf(base, rule);
+    const optimizer = optimizerOf(base, rule, stateFormat);
     const initial = given.map(({ weights }) => weights.slice());
     for (let step = 0; step < 9; ++step) {
       // Every second gradient turns round: SPD and DiGraP act on one side alone.

@@ -24,6 +24,8 @@ const KERNELS = [
   'ftp-adamw-columns',
   'ftp-sgd-momentum-rows',
   'ftp-sgd-momentum-columns',
+  'ftp-adamw-bfloat16-rows',
+  'ftp-adamw-bfloat16-columns',
   'adamw',
 ];
 
@@ -73,6 +75,8 @@ test('--quick --suite kernels measures every kernel on 1 and on 2 threads', {
       40,
       32,
       32,
+      26,
+      26,
       28,
     ]);
     for (const contender of run.contenders) {
@@ -85,7 +89,12 @@ test('--quick --suite kernels measures every kernel on 1 and on 2 threads', {
       expect(stdout).toContain(contender.label);
     }
     const columns = run.contenders.find(({ name }) => name === 'ftp-adamw-columns');
-    expect(Object.keys(columns?.ratios ?? {})).toEqual(['ftp-adamw-rows', 'ftp-sgd-momentum-rows', 'adamw']);
+    expect(Object.keys(columns?.ratios ?? {})).toEqual([
+      'ftp-adamw-rows',
+      'ftp-sgd-momentum-rows',
+      'ftp-adamw-bfloat16-rows',
+      'adamw',
+    ]);
   }
   expect(report.targets.length).toBeGreaterThanOrEqual(10);
   expect(Math.max(...stdout.split('\n').map((line) => line.length))).toBeLessThanOrEqual(100);

@@ -92,6 +92,8 @@ export interface OracleVariableSpec {
    * the same in exact arithmetic (default in float32, as the kernels do).
    */
   form?: 'weights' | 'state';
+  /** What the state holds of a number of the deviation or of the base optimizer; default: the number itself. */
+  stored?: (x: number) => number;
 }
 
 /** All that a variable carries from one step to the next. Missing slots are taken as zeros. */
@@ -138,6 +140,7 @@ export class OracleVariable {
   private readonly single: boolean;
   private readonly fromState: boolean;
   private readonly round: (x: number) => number;
+  private readonly stored: ((x: number) => number) | undefined;
   private fromWeights = true;
 
   constructor(
@@ -150,6 +153,7 @@ export class OracleVariable {
     this.single = spec.precision === 'float32';
     this.fromState = (spec.form ?? (this.single ? 'state' : 'weights')) === 'state';
     this.round = this.single ? singleOf : (x) => x;
+    this.stored = spec.stored;
     this.excluded = spec.excluded ?? false;
     this.weights = this.rounded(spec.weights);
     this.anchor = this.rounded(spec.anchor ?? spec.weights);
@@ -218,6 +222,12 @@ export class OracleVariable {
     } else {
       this.project(gradient, update, null);
     }
+    for (const slot of [this.m, this.v, this.vmax, this.momentum]) this.store(slot);
+  }
+
+  private store(slot: Float64Array): void {
+    const { stored } = this;
+    if (stored !== undefined) slot.set(slot.map((x) => stored(x)));
   }
 
   private rounded(values: ArrayLike<number>): Float64Array {
@@ -308,6 +318,7 @@ export class OracleVariable {
         }
       }
     }
+    this.store(this.deviation);
     this.sumNorms();
     if (this.t === 1) {
       this.gamma = f(NORM_FLOOR);

@@ -13,15 +13,21 @@
 #if defined(_MSC_VER) && defined(_M_X64)
 #include <intrin.h>
 #endif
+#if defined(FTP_X86) && defined(__GNUC__)
+#include <cpuid.h>
+#endif
 
 namespace tfjs_ftp {
 namespace {
 
 constexpr int64_t kSerialElements = 131072;
 
+// One instruction set.
 struct Candidate {
-  const PassTable* table;
+  const PassTable* tables[kStateFormats];  // by format of the state
   bool usable;
+
+  const char* name() const { return tables[0]->name; }
 };
 
 // All passes of this build, the widest first; the last runs everywhere.
@@ -29,8 +35,27 @@ struct Candidates {
   Candidate list[3];
   int count = 0;
 
-  void Add(const PassTable& table, bool usable) { list[count++] = {&table, usable}; }
+  void Add(const PassTable& float32, const PassTable& bfloat16, bool usable) {
+    list[count++] = {{&float32, &bfloat16}, usable};
+  }
 };
+
+#if defined(FTP_X86)
+// Of AVX-512 for state in bfloat16.
+const PassTable& Avx512Bfloat16() {
+#if defined(__GNUC__)
+  // The flag avx512_bf16 of CPUID; __builtin_cpu_supports of older compilers does not know it.
+  unsigned a = 0;
+  unsigned b = 0;
+  unsigned c = 0;
+  unsigned d = 0;
+  if (__get_cpuid_count(7, 1, &a, &b, &c, &d) != 0 && (a >> 5 & 1) != 0) {
+    return PassesAvx512Bfloat16Instruction();
+  }
+#endif
+  return PassesAvx512Bfloat16();
+}
+#endif
 
 Candidates FindCandidates() {
   Candidates found;
@@ -43,18 +68,18 @@ Candidates FindCandidates() {
   const bool avx512 = false;
   const bool avx2 = false;
 #endif
-  found.Add(PassesAvx512(), avx512);
-  found.Add(PassesAvx2(), avx2);
-  found.Add(PassesSse2(), true);
+  found.Add(PassesAvx512(), Avx512Bfloat16(), avx512);
+  found.Add(PassesAvx2(), PassesAvx2Bfloat16(), avx2);
+  found.Add(PassesSse2(), PassesSse2Bfloat16(), true);
 #elif defined(FTP_ARM64)
-  found.Add(PassesNeon(), true);
+  found.Add(PassesNeon(), PassesNeonBfloat16(), true);
 #else
-  found.Add(PassesScalar(), true);
+  found.Add(PassesScalar(), PassesScalarBfloat16(), true);
 #endif
   return found;
 }
 
-const PassTable& Pick() {
+Candidate Pick() {
   const Candidates candidates = FindCandidates();
   // From the named one downwards. Unknown names are refused where the addon is loaded
   // (src/native/addon.ts) and mean no limit here.
@@ -62,13 +87,13 @@ const PassTable& Pick() {
   int first = 0;
   if (wish != nullptr) {
     for (int i = 0; i < candidates.count; ++i) {
-      if (std::strcmp(candidates.list[i].table->name, wish) == 0) first = i;
+      if (std::strcmp(candidates.list[i].name(), wish) == 0) first = i;
     }
   }
   for (int i = first; i < candidates.count; ++i) {
-    if (candidates.list[i].usable) return *candidates.list[i].table;
+    if (candidates.list[i].usable) return candidates.list[i];
   }
-  return *candidates.list[candidates.count - 1].table;
+  return candidates.list[candidates.count - 1];
 }
 
 // Cores that this process may run on.
@@ -100,9 +125,9 @@ int CountThreads() {
 
 }  // namespace
 
-const PassTable& CpuPasses() {
-  static const PassTable& table = Pick();
-  return table;
+const PassTable& CpuPasses(StateFormat format) {
+  static const Candidate picked = Pick();
+  return *picked.tables[static_cast<int>(format)];
 }
 
 const char* CpuSimdName() { return CpuPasses().name; }
@@ -111,7 +136,7 @@ std::vector<const char*> CpuSimdNames() {
   std::vector<const char*> names;
   const Candidates candidates = FindCandidates();
   for (int i = 0; i < candidates.count; ++i) {
-    if (candidates.list[i].usable) names.push_back(candidates.list[i].table->name);
+    if (candidates.list[i].usable) names.push_back(candidates.list[i].name());
   }
   return names;
 }

@@ -117,7 +117,6 @@ StepResult Gather(const StepOptions& options, const VariableStep* variables, int
     work->args.partials = partials;
     partials += PartialsOf(*work);
   }
-  const PassTable& passes = CpuPasses();
   ThreadPool& pool = ThreadPool::Get();
   const int threads = StepThreads(options, elements);
   std::unique_lock<std::mutex> lock(pool.Lock(), std::defer_lock);
@@ -125,6 +124,7 @@ StepResult Gather(const StepOptions& options, const VariableStep* variables, int
   pool.For(threads, static_cast<int64_t>(chunks.size()), [&](int64_t i) {
     Chunk& chunk = chunks[static_cast<size_t>(i)];
     const PassArgs& args = works[static_cast<size_t>(chunk.variable)].args;
+    const PassTable& passes = CpuPasses(variables[chunk.variable].format);
     chunk.finite = passes.sums(args, chunk.chunk, chunk.numbers);
   });
   for (const Chunk& chunk : chunks) {

@@ -6,8 +6,23 @@
 #include "passes.h"
 #include "simd.h"
 
+#ifndef FTP_STATE_FORMAT
+#define FTP_STATE_FORMAT kFloat32
+#endif
+
 namespace tfjs_ftp {
 namespace {
+
+// The format of the state that this translation unit is compiled for.
+constexpr StateFormat kStateFormat = StateFormat::FTP_STATE_FORMAT;
+
+// Whether the numbers of a slot lie in memory as bfloat16.
+FTP_INLINE bool IsBfloat16(const SlotPointer& slot) {
+  return kStateFormat == StateFormat::kBfloat16 && slot.formatted();
+}
+FTP_INLINE uint16_t* UpperHalves(const SlotPointer& slot) {
+  return reinterpret_cast<uint16_t*>(slot.at);
+}
 
 // A whole group of 16 elements from `index` on.
 struct WholeGroup {
@@ -18,7 +33,20 @@ struct WholeGroup {
   FTP_INLINE_MEMBER void Store(float* p, const FloatLanes& x) const {
     tfjs_ftp::Store(p + index, x);
   }
-  FTP_INLINE_MEMBER void StoreSoon(float* p, const FloatLanes& x) const { Store(p, x); }
+  FTP_INLINE_MEMBER FloatLanes Load(const SlotPointer& slot) const {
+    return IsBfloat16(slot) ? LoadBfloat16(UpperHalves(slot) + index) : Load(slot.at);
+  }
+  FTP_INLINE_MEMBER FloatLanes LoadSoon(const SlotPointer& slot) const { return Load(slot); }
+  FTP_INLINE_MEMBER FloatLanes StoreSoon(const SlotPointer& slot, const FloatLanes& x) const {
+    if (!IsBfloat16(slot)) {
+      Store(slot.at, x);
+      return x;
+    }
+    return StoreBfloat16(UpperHalves(slot) + index, x);
+  }
+  FTP_INLINE_MEMBER void Store(const SlotPointer& slot, const FloatLanes& x) const {
+    StoreSoon(slot, x);
+  }
   FTP_INLINE_MEMBER FloatLanes Keep(const FloatLanes& x) const { return x; }
   FTP_INLINE_MEMBER WholeGroup At(int64_t i) const { return {i}; }
 };
@@ -34,7 +62,20 @@ struct PartGroup {
   FTP_INLINE_MEMBER void Store(float* p, const FloatLanes& x) const {
     StorePart(p + index, x, count);
   }
-  FTP_INLINE_MEMBER void StoreSoon(float* p, const FloatLanes& x) const { Store(p, x); }
+  FTP_INLINE_MEMBER FloatLanes Load(const SlotPointer& slot) const {
+    return IsBfloat16(slot) ? LoadBfloat16Part(UpperHalves(slot) + index, count) : Load(slot.at);
+  }
+  FTP_INLINE_MEMBER FloatLanes LoadSoon(const SlotPointer& slot) const { return Load(slot); }
+  FTP_INLINE_MEMBER FloatLanes StoreSoon(const SlotPointer& slot, const FloatLanes& x) const {
+    if (!IsBfloat16(slot)) {
+      Store(slot.at, x);
+      return x;
+    }
+    return StoreBfloat16Part(UpperHalves(slot) + index, x, count);
+  }
+  FTP_INLINE_MEMBER void Store(const SlotPointer& slot, const FloatLanes& x) const {
+    StoreSoon(slot, x);
+  }
   FTP_INLINE_MEMBER FloatLanes Keep(const FloatLanes& x) const { return KeepPart(x, count); }
   FTP_INLINE_MEMBER PartGroup At(int64_t i) const { return {i, count}; }
 };

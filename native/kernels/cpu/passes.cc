@@ -1,5 +1,6 @@
-// The passes for one instruction set: this file is compiled once for each (CMakeLists.txt,
-// binding.gyp), with FTP_PASSES naming the table.
+// The passes for one instruction set and one format of the state: this file is compiled once for
+// each instruction set (CMakeLists.txt, binding.gyp), with FTP_PASSES naming the table, for
+// float32; passes_bfloat16.cc compiles it for the other format.
 #include "passes.h"
 
 #include "../methods.h"
@@ -121,7 +122,13 @@ bool Sums(const PassArgs& args, int64_t chunk, double* numbers) {
 #define FTP_STRING_(x) #x
 #define FTP_STRING(x) FTP_STRING_(x)
 
-const PassTable& FTP_PASSES() {
+#define FTP_JOIN_(a, b) a##b
+#define FTP_JOIN(a, b) FTP_JOIN_(a, b)
+#ifndef FTP_FORMAT_SUFFIX
+#define FTP_FORMAT_SUFFIX
+#endif
+
+const PassTable& FTP_JOIN(FTP_PASSES, FTP_FORMAT_SUFFIX)() {
   static const PassTable table = {
       FTP_STRING(FTP_SIMD_NAME), Deviate, ProjectChunk, Plain, Gather, AllFinite, Sums};
   return table;

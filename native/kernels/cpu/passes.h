@@ -57,12 +57,18 @@ struct PassTable {
   bool (*sums)(const PassArgs& args, int64_t chunk, double* numbers);
 };
 
-// Compiled from passes.cc once per instruction set.
+// Compiled from passes.cc once per instruction set and format of the state.
 const PassTable& PassesScalar();
 const PassTable& PassesSse2();
 const PassTable& PassesAvx2();
 const PassTable& PassesAvx512();
 const PassTable& PassesNeon();
+const PassTable& PassesScalarBfloat16();
+const PassTable& PassesSse2Bfloat16();
+const PassTable& PassesAvx2Bfloat16();
+const PassTable& PassesAvx512Bfloat16();
+const PassTable& PassesNeonBfloat16();
+const PassTable& PassesAvx512Bfloat16Instruction();
 
 }  // namespace tfjs_ftp
 

@@ -198,6 +198,126 @@ FTP_INLINE DoubleRegister RegAddD(DoubleRegister a, DoubleRegister b) { return a
 FTP_INLINE DoubleRegister RegMulD(DoubleRegister a, DoubleRegister b) { return a * b; }
 #endif
 
+// bfloat16: RegRound rounds as RoundToBfloat16 of lanes.h, RegWiden and RegNarrow move a register's
+// lanes from and to their upper halves in memory; RegNarrow takes rounded numbers.
+#if defined(FTP_SIMD_AVX512)
+FTP_INLINE FloatRegister RegRound(FloatRegister a) {
+  const __m512i bits = _mm512_castps_si512(a);
+  const __m512i odd = _mm512_and_si512(_mm512_srli_epi32(bits, 16), _mm512_set1_epi32(1));
+  const __m512i sum =
+      _mm512_add_epi32(bits, _mm512_add_epi32(odd, _mm512_set1_epi32(kBfloat16Half)));
+  const __m512i number = _mm512_mask_or_epi32(sum, _mm512_cmp_ps_mask(a, a, _CMP_UNORD_Q), bits,
+                                              _mm512_set1_epi32(kQuietNan));
+  const __m512i exponent = _mm512_set1_epi32(kExponentMask);
+  const __m512i rounded =
+      _mm512_mask_and_epi32(number, _mm512_testn_epi32_mask(bits, exponent), bits,
+                            _mm512_set1_epi32(static_cast<int>(kSignMask)));
+  const __m512i kept = _mm512_set1_epi32(static_cast<int>(kBfloat16Mask));
+  return _mm512_castsi512_ps(_mm512_and_si512(rounded, kept));
+}
+FTP_INLINE FloatRegister RegWiden(__m256i upper) {
+  return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(upper), 16));
+}
+FTP_INLINE FloatRegister RegWiden(const uint16_t* p) {
+  return RegWiden(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)));
+}
+FTP_INLINE void RegNarrow(uint16_t* p, FloatRegister a) {
+  const __m512i upper = _mm512_srli_epi32(_mm512_castps_si512(a), 16);
+  _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), _mm512_cvtepi32_epi16(upper));
+}
+#elif defined(FTP_SIMD_AVX2)
+FTP_INLINE FloatRegister RegRound(FloatRegister a) {
+  const __m256i bits = _mm256_castps_si256(a);
+  const __m256i odd = _mm256_and_si256(_mm256_srli_epi32(bits, 16), _mm256_set1_epi32(1));
+  const __m256i sum =
+      _mm256_add_epi32(bits, _mm256_add_epi32(odd, _mm256_set1_epi32(kBfloat16Half)));
+  const __m256i nan = _mm256_or_si256(bits, _mm256_set1_epi32(kQuietNan));
+  const __m256i zero = _mm256_and_si256(bits, _mm256_set1_epi32(static_cast<int>(kSignMask)));
+  const __m256i exponent = _mm256_and_si256(bits, _mm256_set1_epi32(kExponentMask));
+  const __m256i subnormal = _mm256_cmpeq_epi32(exponent, _mm256_setzero_si256());
+  const FloatRegister number = _mm256_blendv_ps(_mm256_castsi256_ps(sum), _mm256_castsi256_ps(nan),
+                                                _mm256_cmp_ps(a, a, _CMP_UNORD_Q));
+  const FloatRegister rounded =
+      _mm256_blendv_ps(number, _mm256_castsi256_ps(zero), _mm256_castsi256_ps(subnormal));
+  const __m256i kept = _mm256_set1_epi32(static_cast<int>(kBfloat16Mask));
+  return _mm256_and_ps(rounded, _mm256_castsi256_ps(kept));
+}
+FTP_INLINE FloatRegister RegWiden(const uint16_t* p) {
+  const __m128i upper = _mm_loadu_si128(reinterpret_cast<const __m128i*>(p));
+  return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(upper), 16));
+}
+FTP_INLINE void RegNarrow(uint16_t* p, FloatRegister a) {
+  const __m256i upper = _mm256_srli_epi32(_mm256_castps_si256(a), 16);
+  const __m128i low = _mm256_castsi256_si128(upper);
+  const __m128i high = _mm256_extracti128_si256(upper, 1);
+  _mm_storeu_si128(reinterpret_cast<__m128i*>(p), _mm_packus_epi32(low, high));
+}
+#elif defined(FTP_SIMD_SSE2)
+FTP_INLINE __m128i Choose(__m128i which, __m128i a, __m128i b) {
+  return _mm_or_si128(_mm_and_si128(which, a), _mm_andnot_si128(which, b));
+}
+FTP_INLINE FloatRegister RegRound(FloatRegister a) {
+  const __m128i bits = _mm_castps_si128(a);
+  const __m128i odd = _mm_and_si128(_mm_srli_epi32(bits, 16), _mm_set1_epi32(1));
+  const __m128i sum = _mm_add_epi32(bits, _mm_add_epi32(odd, _mm_set1_epi32(kBfloat16Half)));
+  const __m128i nan = _mm_or_si128(bits, _mm_set1_epi32(kQuietNan));
+  const __m128i zero = _mm_and_si128(bits, _mm_set1_epi32(static_cast<int>(kSignMask)));
+  const __m128i exponent = _mm_and_si128(bits, _mm_set1_epi32(kExponentMask));
+  const __m128i subnormal = _mm_cmpeq_epi32(exponent, _mm_setzero_si128());
+  const __m128i number = Choose(_mm_castps_si128(_mm_cmpunord_ps(a, a)), nan, sum);
+  const __m128i kept = _mm_set1_epi32(static_cast<int>(kBfloat16Mask));
+  return _mm_castsi128_ps(_mm_and_si128(Choose(subnormal, zero, number), kept));
+}
+FTP_INLINE FloatRegister RegWiden(const uint16_t* p) {
+  const __m128i upper = _mm_loadl_epi64(reinterpret_cast<const __m128i*>(p));
+  return _mm_castsi128_ps(_mm_unpacklo_epi16(_mm_setzero_si128(), upper));
+}
+FTP_INLINE void RegNarrow(uint16_t* p, FloatRegister a) {
+  // Shifted with their signs, the halves fit into what packs does not clamp.
+  const __m128i upper = _mm_srai_epi32(_mm_castps_si128(a), 16);
+  _mm_storel_epi64(reinterpret_cast<__m128i*>(p), _mm_packs_epi32(upper, upper));
+}
+#elif defined(FTP_SIMD_NEON)
+FTP_INLINE FloatRegister RegRound(FloatRegister a) {
+  const uint32x4_t bits = vreinterpretq_u32_f32(a);
+  const uint32x4_t odd = vandq_u32(vshrq_n_u32(bits, 16), vdupq_n_u32(1));
+  const uint32x4_t sum = vaddq_u32(bits, vaddq_u32(odd, vdupq_n_u32(kBfloat16Half)));
+  const uint32x4_t nan = vorrq_u32(bits, vdupq_n_u32(kQuietNan));
+  const uint32x4_t zero = vandq_u32(bits, vdupq_n_u32(kSignMask));
+  const uint32x4_t number = vbslq_u32(vceqq_f32(a, a), sum, nan);
+  const uint32x4_t normal = vtstq_u32(bits, vdupq_n_u32(kExponentMask));
+  const uint32x4_t rounded = vbslq_u32(normal, number, zero);
+  return vreinterpretq_f32_u32(vandq_u32(rounded, vdupq_n_u32(kBfloat16Mask)));
+}
+FTP_INLINE FloatRegister RegWiden(const uint16_t* p) {
+  return vreinterpretq_f32_u32(vshll_n_u16(vld1_u16(p), 16));
+}
+FTP_INLINE void RegNarrow(uint16_t* p, FloatRegister a) {
+  vst1_u16(p, vshrn_n_u32(vreinterpretq_u32_f32(a), 16));
+}
+#else
+FTP_INLINE FloatRegister RegRound(FloatRegister a) { return RoundToBfloat16(a); }
+FTP_INLINE FloatRegister RegWiden(const uint16_t* p) { return FromBfloat16(*p); }
+FTP_INLINE void RegNarrow(uint16_t* p, FloatRegister a) { *p = ToBfloat16(a); }
+#endif
+// Rounds and stores; gives the rounded numbers.
+#if defined(FTP_BFLOAT16_INSTRUCTION)
+// In assembly: compilers that build the rest may not know the instruction yet. It rounds just as
+// RegRound does.
+FTP_INLINE FloatRegister RegStoreRounded(uint16_t* p, FloatRegister a) {
+  __m256i upper;
+  asm("vcvtneps2bf16 %1, %0" : "=v"(upper) : "v"(a));
+  _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), upper);
+  return RegWiden(upper);
+}
+#else
+FTP_INLINE FloatRegister RegStoreRounded(uint16_t* p, FloatRegister a) {
+  const FloatRegister rounded = RegRound(a);
+  RegNarrow(p, rounded);
+  return rounded;
+}
+#endif
+
 // ---- Sixteen lanes. ----
 struct FloatLanes {
   FloatRegister r[kFloatRegisters];
@@ -273,6 +393,30 @@ FTP_INLINE void StorePart(float* p, const FloatLanes& x, int64_t count) {
   Store(lanes, x);
   for (int64_t i = 0; i < count; ++i) p[i] = lanes[i];
 #endif
+}
+FTP_INLINE FloatLanes LoadBfloat16(const uint16_t* p) {
+  FloatLanes out;
+  for (int i = 0; i < kFloatRegisters; ++i) out.r[i] = RegWiden(p + i * kFloatRegisterLanes);
+  return out;
+}
+// Rounds the lanes; gives them as they are stored.
+FTP_INLINE FloatLanes StoreBfloat16(uint16_t* p, const FloatLanes& x) {
+  FloatLanes out;
+  for (int i = 0; i < kFloatRegisters; ++i) {
+    out.r[i] = RegStoreRounded(p + i * kFloatRegisterLanes, x.r[i]);
+  }
+  return out;
+}
+FTP_INLINE FloatLanes LoadBfloat16Part(const uint16_t* p, int64_t count) {
+  uint16_t lanes[kLanes];
+  for (int64_t i = 0; i < kLanes; ++i) lanes[i] = i < count ? p[i] : 0;
+  return LoadBfloat16(lanes);
+}
+FTP_INLINE FloatLanes StoreBfloat16Part(uint16_t* p, const FloatLanes& x, int64_t count) {
+  uint16_t lanes[kLanes];
+  const FloatLanes out = StoreBfloat16(lanes, x);
+  for (int64_t i = 0; i < count; ++i) p[i] = lanes[i];
+  return out;
 }
 // Elements before p reaches a 64-byte boundary, at most `count`.
 FTP_INLINE int64_t AlignedHead(const float* p, int64_t count) {

@@ -43,6 +43,7 @@ constexpr int kMaxGatherSums = 3;
 // A variable prepared for its passes.
 struct Work {
   PassArgs args;
+  const PassTable* passes = nullptr;
   int64_t variable = 0;  // index in the caller's list
   bool projects = false;
   int64_t row_sums = 0;     // partial sums per column or piece
@@ -73,6 +74,7 @@ int64_t LayScratch(Work* work, double* scratch) {
 Work MakeWork(const StepOptions& options, const VariableStep& variable, const Prepared& prepared,
               bool stream) {
   Work work;
+  work.passes = &CpuPasses(variable.format);
   work.projects = prepared.projects;
   work.row_sums = prepared.row_sums;
   work.gather_sums = prepared.gather_sums;
@@ -178,8 +180,8 @@ void Finish(Work* work, ThreadPool* pool, int threads) {
 
 // Looks at the gradients before anything is written: takes the sums that a rule gathers and, with
 // `check`, finds the first variable with a NaN or an infinity. Returns its index, or -1.
-int64_t LookAtGradients(const PassTable& passes, const std::vector<Work*>& works, bool check,
-                        ThreadPool* pool, int threads) {
+int64_t LookAtGradients(const std::vector<Work*>& works, bool check, ThreadPool* pool,
+                        int threads) {
   struct Piece {
     Work* work;
     int64_t begin;
@@ -196,6 +198,7 @@ int64_t LookAtGradients(const PassTable& passes, const std::vector<Work*>& works
   std::atomic<int64_t> found{std::numeric_limits<int64_t>::max()};
   pool->For(threads, static_cast<int64_t>(pieces.size()), [&](int64_t i) {
     const Piece& piece = pieces[static_cast<size_t>(i)];
+    const PassTable& passes = *piece.work->passes;
     const PassArgs& args = piece.work->args;
     const int64_t end = AtMost(piece.begin + kPlainChunkElements, args.partition.size);
     const int64_t sums = piece.work->gather_sums;
@@ -228,7 +231,8 @@ void FinishGathering(Work* work) {
 }
 
 // All passes over one variable, its chunks spread over `threads`.
-void RunVariable(const PassTable& passes, Work* work, ThreadPool* pool, int threads) {
+void RunVariable(Work* work, ThreadPool* pool, int threads) {
+  const PassTable& passes = *work->passes;
   const PassArgs& args = work->args;
   const Partition& p = args.partition;
   if (!work->projects) {
@@ -253,7 +257,6 @@ void RunVariable(const PassTable& passes, Work* work, ThreadPool* pool, int thre
 }
 
 StepResult RunStep(const StepOptions& options, const VariableStep* variables, int64_t count) {
-  const PassTable& passes = CpuPasses();
   ThreadPool& pool = ThreadPool::Get();
   int64_t elements = 0;
   for (int64_t i = 0; i < count; ++i) elements += variables[i].size();
@@ -299,12 +302,12 @@ StepResult RunStep(const StepOptions& options, const VariableStep* variables, in
   std::unique_lock<std::mutex> lock(pool.Lock(), std::defer_lock);
   if (threads > 1) lock.lock();
   if (options.check_finite || gather_doubles > 0) {
-    const int64_t index = LookAtGradients(passes, works, options.check_finite, &pool, threads);
+    const int64_t index = LookAtGradients(works, options.check_finite, &pool, threads);
     if (index >= 0) return {StepStatus::kNonFiniteGradient, index};
   }
-  for (Work& work : large) RunVariable(passes, &work, &pool, threads);
+  for (Work& work : large) RunVariable(&work, &pool, threads);
   pool.For(threads, static_cast<int64_t>(small.size()),
-           [&](int64_t i) { RunVariable(passes, &small[static_cast<size_t>(i)], &pool, 1); });
+           [&](int64_t i) { RunVariable(&small[static_cast<size_t>(i)], &pool, 1); });
   return {};
 }
 

@@ -21,8 +21,9 @@ struct Elements {
   __device__ __forceinline__ void Store(float* p, const T& x) const {
     StoreAs<Reuse::kNever>(p, x);
   }
-  __device__ __forceinline__ void StoreSoon(float* p, const T& x) const {
+  __device__ __forceinline__ T StoreSoon(float* p, const T& x) const {
     StoreAs<Reuse::kSoon>(p, x);
+    return x;
   }
 
  private:

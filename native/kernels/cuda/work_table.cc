@@ -135,7 +135,8 @@ TableShape MeasureTable(const StepOptions& options, const VariableStep* variable
   for (int64_t i = 0; i < count; ++i) {
     const VariableStep& variable = variables[i];
     if (variable.size() == 0) continue;
-    if (!IsCompiled(options, variable.excluded)) {
+    // State in another format is not in these kernels.
+    if (!IsCompiled(options, variable.excluded) || variable.format != StateFormat::kFloat32) {
       shape.status = StepStatus::kUnsupported;
       shape.variable = i;
       return shape;
