@@ -71,8 +71,8 @@ export function savedOptions(
 export type NonFiniteAction = 'throw' | 'skip' | 'ignore';
 
 /** How states are stored, by their codes in native code. */
-export const STATE_FORMATS = ['float32', 'bfloat16'] as const;
-export type StateFormat = (typeof STATE_FORMATS)[number];
+export type StateFormat = 'float32' | 'bfloat16';
+export const STATE_FORMATS = ['float32', 'bfloat16'] as const satisfies readonly StateFormat[];
 
 /** Options of running a step, whatever it computes. */
 export interface RunOptions {
