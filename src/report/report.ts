@@ -42,10 +42,9 @@ export interface ReportedOptimizer {
  * ```ts
  * import { report } from 'tfjs-ftp/report';
  *
- * const model = layers.sequential({ layers: [layers.layers.dense({ inputShape: [4], units: 2 })] });
  * const optimizer = ftp.adamw(0.01, { model });
  * model.compile({ optimizer, loss: 'meanSquaredError' });
- * const history = await model.fit(tf.randomNormal([32, 4]), tf.randomNormal([32, 2]), { epochs: 3, verbose: 0 });
+ * const history = await model.fit(tf.randomNormal([32, 3]), tf.randomNormal([32, 2]), { epochs: 3, verbose: 0 });
  * await report(optimizer, path.join(os.tmpdir(), 'fine-tuning.html'), { history });
  * ```
  */

@@ -27,6 +27,7 @@ const AROUND: { [file: string]: { before: string; after: string } } = {
     `,
     after: '',
   },
+  'src/report/report.ts': { before: '', after: '' },
   'src/models/trainable.ts': {
     before: `
       import { loadGraphModel } from '@tensorflow/tfjs-converter';
