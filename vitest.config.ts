@@ -9,9 +9,17 @@ export default defineConfig({
     alias: [{ find: /^tfjs-ftp$/, replacement: fileURLToPath(new URL('dist/index.js', import.meta.url)) }],
   },
   test: {
-    // `npm test` is `main`; `npm run test:release` packs, installs and cross-builds.
+    // `npm test` is `main`; `npm run test:native` is CTest's part, `npm run test:release` packs, installs and cross-builds.
     projects: [
-      { extends: true, test: { name: 'main', include: ['test/**/*.test.ts'], exclude: ['test/release/**'] } },
+      {
+        extends: true,
+        test: {
+          name: 'main',
+          include: ['test/**/*.test.ts'],
+          exclude: ['test/native/**', 'test/release/**'],
+        },
+      },
+      { extends: true, test: { name: 'native', include: ['test/native/**/*.test.ts'] } },
       { extends: true, test: { name: 'release', include: ['test/release/**/*.test.ts'] } },
     ],
     globalSetup: ['test/global_setup.ts'],
