@@ -62,7 +62,7 @@ beforeAll(async () => {
     CXX: undefined,
     CC: undefined,
   });
-}, 400_000);
+}, 15 * 60_000);
 
 afterAll(() => fs.rmSync(work, { recursive: true, force: true }));
 
@@ -236,7 +236,7 @@ packageTest(
     expect((await doctor()).report.addon).toMatchObject({ path: build, cuda: { built: cuda } });
     fs.rmSync(path.join(installed, 'build'), { recursive: true });
   },
-  300_000,
+  15 * 60_000,
 );
 
 packageTest('a build that is broken does not get in the way', async () => {
