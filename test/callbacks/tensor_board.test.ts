@@ -66,6 +66,7 @@ describe('tensorBoard', () => {
     const folder = mkdtempSync(path.join(tmpdir(), 'tfjs-ftp-events-'));
     try {
       const script = `
+        import 'tfjs-ftp/compat';
         import * as tf from '@tensorflow/tfjs-node';
         import { callbacks, ftp } from 'tfjs-ftp';
         const model = tf.sequential({ layers: [tf.layers.dense({ inputShape: [2], units: 1, name: 'only' })] });
