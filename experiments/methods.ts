@@ -1,7 +1,7 @@
 /** The ways to fine-tune that are compared, and the settings that are tried of each: the same number for all. */
 import type { Optimizer } from '@tensorflow/tfjs-core';
 import type { LayersModel } from '@tensorflow/tfjs-layers';
-import { adamw, digrap, fixedRadius, ftp, l2sp, schedules, sgd, spd } from 'tfjs-ftp';
+import { adamw, digrap, fixedRadius, ftp, type LearningRate, l2sp, schedules, sgd, spd } from 'tfjs-ftp';
 
 /** What a run of a method may change; a part of what names the run. */
 export interface Settings {
@@ -73,15 +73,24 @@ function holding({ model, head }: Setting, { headRate }: Settings) {
 const plainAdamW: Method['optimizer'] = (setting, settings) =>
   adamw(rateOf(settings, setting.steps), { ...common(setting, settings), weightDecay: WEIGHT_DECAY });
 
-const ftpAdamW =
-  (options: { hyperGradient?: 'exact'; constraintScale?: 'relative' } = {}): Method['optimizer'] =>
+/** A rule on AdamW, with options of its own. */
+const onAdamW =
+  <Options extends object>(
+    rule: { adamw(rate: LearningRate, options: Options): Optimizer },
+    own: (settings: Settings) => Options,
+  ): Method['optimizer'] =>
   (setting, settings) =>
-    ftp.adamw(rateOf(settings, setting.steps), {
+    rule.adamw(rateOf(settings, setting.steps), {
       ...holding(setting, settings),
-      ...options,
       weightDecay: WEIGHT_DECAY,
-      constraintLearningRate: settings.constraintRate as number,
+      ...own(settings),
     });
+
+const ftpAdamW = (options: { hyperGradient?: 'exact'; constraintScale?: 'relative' } = {}) =>
+  onAdamW(ftp, ({ constraintRate }) => ({
+    ...options,
+    constraintLearningRate: constraintRate as number,
+  }));
 
 /** Neither a warm-up nor a rate of its own for the head; and both, which good baselines have. */
 const PLAIN = { warmup: 0, headRate: 1 };
@@ -137,47 +146,30 @@ export const METHODS = {
     label: 'L2-SP',
     about: 'AdamW with decay towards the anchor, decoupled; Li et al., ICML 2018',
     trains: 'all',
-    optimizer: (setting, settings) =>
-      l2sp.adamw(rateOf(settings, setting.steps), {
-        ...holding(setting, settings),
-        weightDecay: WEIGHT_DECAY,
-        strength: settings.strength as number,
-      }),
+    optimizer: onAdamW(l2sp, ({ strength }) => ({ strength: strength as number })),
     grid: grid([3e-4, 1e-3, 3e-3], { ...CAREFUL, strength: 3 }, { ...CAREFUL, strength: 30 }),
   },
   marssp: {
     label: 'MARS-SP',
     about: 'AdamW in balls of a fixed radius, biases free; Gouk et al., ICLR 2021',
     trains: 'all',
-    optimizer: (setting, settings) =>
-      fixedRadius.adamw(rateOf(settings, setting.steps), {
-        ...holding(setting, settings),
-        weightDecay: WEIGHT_DECAY,
-        radius: (_, shape) => (shape.length > 1 ? (settings.radius as number) : null),
-      }),
+    optimizer: onAdamW(fixedRadius, ({ radius }) => ({
+      radius: (_, shape) => (shape.length > 1 ? (radius as number) : null),
+    })),
     grid: grid([3e-4, 1e-3, 3e-3], { ...CAREFUL, radius: 0.5 }, { ...CAREFUL, radius: 2 }),
   },
   spd: {
     label: 'SPD',
     about: 'selective projection decay on AdamW; Tian et al., NeurIPS 2024',
     trains: 'all',
-    optimizer: (setting, settings) =>
-      spd.adamw(rateOf(settings, setting.steps), {
-        ...holding(setting, settings),
-        weightDecay: WEIGHT_DECAY,
-        strength: settings.strength as number,
-      }),
+    optimizer: onAdamW(spd, ({ strength }) => ({ strength: strength as number })),
     grid: grid([3e-4, 1e-3, 3e-3], { ...CAREFUL, strength: 0.3 }, { ...CAREFUL, strength: 1 }),
   },
   digrap: {
     label: 'DiGraP',
     about: 'directional gradient projection on AdamW; Huang et al., ICLR 2025',
     trains: 'all',
-    optimizer: (setting, settings) =>
-      digrap.adamw(rateOf(settings, setting.steps), {
-        ...holding(setting, settings),
-        weightDecay: WEIGHT_DECAY,
-      }),
+    optimizer: onAdamW(digrap, () => ({})),
     grid: grid([3e-4, 1e-3, 3e-3], PLAIN, CAREFUL),
   },
   tpgm: {

@@ -3,11 +3,12 @@
  * a series that was stopped goes on where it was.
  */
 import { createHash } from 'node:crypto';
-import { mkdir, readdir, readFile, rename, writeFile } from 'node:fs/promises';
+import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
 import type { Settings } from './methods.js';
 import type { Protocol } from './task.js';
+import { writeWhole } from './whole_file.js';
 
 /** What decides on the result of a run. */
 export interface RunKey {
@@ -95,13 +96,9 @@ export class RunStore {
     return text === undefined ? undefined : parse(file, text);
   }
 
-  /** Written beside its place first: a run that is there is whole. */
+  /** A run that is there is whole. */
   async save(run: Run): Promise<void> {
-    const file = this.file(run.key);
-    await mkdir(join(this.folder, run.key.task), { recursive: true });
-    const work = `${file}.${process.pid}`;
-    await writeFile(work, `${JSON.stringify(run)}\n`);
-    await rename(work, file);
+    await writeWhole(this.file(run.key), `${JSON.stringify(run)}\n`);
   }
 
   /** All runs of a task, ordered by file name. */

@@ -1,8 +1,9 @@
 /** The emoji of a set as pixels, drawn once and then kept. */
 import { createHash } from 'node:crypto';
-import { mkdir, readFile, rename, writeFile } from 'node:fs/promises';
+import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { CACHE } from '../paths.js';
+import { writeWhole } from '../whole_file.js';
 import { draw, EMOJI_SETS, type EmojiSet, type EmojiSetName, openSet } from './sets.js';
 import type { Emoji } from './table.js';
 
@@ -37,10 +38,7 @@ export async function emojiImages(
       drawn.push(drawing === undefined ? none : await draw(drawing, size));
     }
     pixels = Buffer.concat(drawn);
-    await mkdir(join(CACHE, 'drawn'), { recursive: true });
-    const work = `${file}.${process.pid}`;
-    await writeFile(work, pixels);
-    await rename(work, file);
+    await writeWhole(file, pixels);
   }
   const all = pixels;
   return emoji.map((_, i) => {

@@ -54,6 +54,14 @@ struct Work {
   std::unique_ptr<Napi::Promise::Deferred> promise;
 };
 
+Napi::Array NumbersOf(Napi::Env env, const MpiTask& task) {
+  Napi::Array numbers = Napi::Array::New(env, task.numbers.size());
+  for (size_t i = 0; i < task.numbers.size(); ++i) {
+    numbers.Set(static_cast<uint32_t>(i), task.numbers[i]);
+  }
+  return numbers;
+}
+
 void Settle(Napi::Env env, Work* work) {
   const MpiTask& task = *work->task;
   work->arrays.clear();
@@ -63,11 +71,7 @@ void Settle(Napi::Env env, Work* work) {
     work->promise->Reject(error.Value());
     return;
   }
-  Napi::Array numbers = Napi::Array::New(env, task.numbers.size());
-  for (size_t i = 0; i < task.numbers.size(); ++i) {
-    numbers.Set(static_cast<uint32_t>(i), task.numbers[i]);
-  }
-  work->promise->Resolve(numbers);
+  work->promise->Resolve(NumbersOf(env, task));
 }
 
 Napi::Value Post(Napi::Env env, std::unique_ptr<Work> work,
@@ -168,6 +172,28 @@ bool IsReady(Napi::Env env) {
   ThrowCoded(env, kFailure,
              mpi.finalized ? "MPI has ended in this process" : "MPI is not started in this thread");
   return false;
+}
+
+// What works on one array in place, with arguments (comm, array, number).
+using ArrayCall = void (*)(int comm, void* data, int length, MpiType type, int number);
+Napi::Value PostOnArray(const Napi::CallbackInfo& info, const char* usage, ArrayCall call) {
+  Napi::Env env = info.Env();
+  if (!IsReady(env)) return env.Undefined();
+  void* data = nullptr;
+  size_t length = 0;
+  MpiType type;
+  if (!AreNumbers(info, {0, 2}) || !ReadData(info[1], &data, &length, &type) ||
+      length > INT32_MAX) {
+    return Reject(env, usage);
+  }
+  const int comm = IntAt(info, 0);
+  const int number = IntAt(info, 2);
+  auto work = std::make_unique<Work>();
+  Hold(work.get(), info[1]);
+  return Post(env, std::move(work), [call, comm, data, length, type, number] {
+    call(comm, data, static_cast<int>(length), type, number);
+    return std::vector<double>();
+  });
 }
 
 // ---- The end. ----
@@ -276,43 +302,17 @@ Napi::Value MpiBarrier(const Napi::CallbackInfo& info) {
 }
 
 Napi::Value MpiAllReduce(const Napi::CallbackInfo& info) {
-  Napi::Env env = info.Env();
-  if (!IsReady(env)) return env.Undefined();
-  void* data = nullptr;
-  size_t length = 0;
-  MpiType type;
-  if (!AreNumbers(info, {0, 2}) || !ReadData(info[1], &data, &length, &type) ||
-      length > INT32_MAX) {
-    return Reject(env, "mpi.allReduce takes (comm, array, op)");
-  }
-  const int comm = IntAt(info, 0);
-  const MpiOp op = static_cast<MpiOp>(IntAt(info, 2));
-  auto work = std::make_unique<Work>();
-  Hold(work.get(), info[1]);
-  return Post(env, std::move(work), [comm, data, length, type, op] {
-    Calls()->AllReduce(comm, data, static_cast<int>(length), type, op);
-    return std::vector<double>();
-  });
+  return PostOnArray(info, "mpi.allReduce takes (comm, array, op)",
+                     [](int comm, void* data, int length, MpiType type, int op) {
+                       Calls()->AllReduce(comm, data, length, type, static_cast<MpiOp>(op));
+                     });
 }
 
 Napi::Value MpiBroadcast(const Napi::CallbackInfo& info) {
-  Napi::Env env = info.Env();
-  if (!IsReady(env)) return env.Undefined();
-  void* data = nullptr;
-  size_t length = 0;
-  MpiType type;
-  if (!AreNumbers(info, {0, 2}) || !ReadData(info[1], &data, &length, &type) ||
-      length > INT32_MAX) {
-    return Reject(env, "mpi.broadcast takes (comm, array, root)");
-  }
-  const int comm = IntAt(info, 0);
-  const int root = IntAt(info, 2);
-  auto work = std::make_unique<Work>();
-  Hold(work.get(), info[1]);
-  return Post(env, std::move(work), [comm, data, length, type, root] {
-    Calls()->Broadcast(comm, data, static_cast<int>(length), type, root);
-    return std::vector<double>();
-  });
+  return PostOnArray(info, "mpi.broadcast takes (comm, array, root)",
+                     [](int comm, void* data, int length, MpiType type, int root) {
+                       Calls()->Broadcast(comm, data, length, type, root);
+                     });
 }
 
 Napi::Value MpiReduce(const Napi::CallbackInfo& info) {
@@ -407,11 +407,7 @@ Napi::Value MpiWait(const Napi::CallbackInfo& info) {
     ThrowCoded(env, kFailure, work->task->error);
     return env.Undefined();
   }
-  Napi::Array numbers = Napi::Array::New(env, work->task->numbers.size());
-  for (size_t i = 0; i < work->task->numbers.size(); ++i) {
-    numbers.Set(static_cast<uint32_t>(i), work->task->numbers[i]);
-  }
-  return numbers;
+  return NumbersOf(env, *work->task);
 }
 
 Napi::Value MpiPromise(const Napi::CallbackInfo& info) {

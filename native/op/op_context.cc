@@ -3,6 +3,15 @@
 #include "output_pool.h"
 
 namespace tfjs_ftp {
+namespace {
+
+size_t BytesOf(size_t element_bytes, const std::vector<int64_t>& shape) {
+  size_t bytes = element_bytes;
+  for (int64_t extent : shape) bytes *= static_cast<size_t>(extent);
+  return bytes;
+}
+
+}  // namespace
 
 OpContext::OpContext(TF_OpKernelContext* context) : context_(context), status_(Tf().NewStatus()) {}
 
@@ -34,10 +43,9 @@ TF_Tensor* OpContext::Input(int index) {
 TF_Tensor* OpContext::Output(int index, int dtype, size_t element_bytes,
                              const std::vector<int64_t>& shape) {
   if (!ok_) return nullptr;
-  size_t bytes = element_bytes;
-  for (int64_t extent : shape) bytes *= static_cast<size_t>(extent);
-  TF_Tensor* tensor = Tf().AllocateOutput(context_, index, dtype, shape.data(),
-                                          static_cast<int>(shape.size()), bytes, status_);
+  TF_Tensor* tensor =
+      Tf().AllocateOutput(context_, index, dtype, shape.data(), static_cast<int>(shape.size()),
+                          BytesOf(element_bytes, shape), status_);
   if (tensor != nullptr) tensors_.push_back(tensor);
   Check();
   if (ok_ && tensor == nullptr) Fail(kTfResourceExhausted, "TensorFlow allocated no output");
@@ -50,8 +58,7 @@ TF_Tensor* OpContext::FloatOutput(int index, const std::vector<int64_t>& shape) 
 
 TF_Tensor* OpContext::PooledFloatOutput(int index, const std::vector<int64_t>& shape) {
   if (!ok_) return nullptr;
-  size_t bytes = sizeof(float);
-  for (int64_t extent : shape) bytes *= static_cast<size_t>(extent);
+  const size_t bytes = BytesOf(sizeof(float), shape);
   if (!OutputPool::Serves(bytes)) return FloatOutput(index, shape);
   void* const memory = OutputPool::Get().Take(bytes);
   if (memory == nullptr) {

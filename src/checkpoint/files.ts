@@ -7,7 +7,7 @@
 import { createHash } from 'node:crypto';
 import fs, { type FileHandle } from 'node:fs/promises';
 import path from 'node:path';
-import { FtpError } from '../errors.js';
+import { FtpError, type FtpErrorCode } from '../errors.js';
 
 const FORMAT = 'tfjs-ftp-checkpoint';
 const VERSION = 1;
@@ -93,6 +93,12 @@ async function syncFolder(folder: string): Promise<void> {
   } finally {
     await handle.close();
   }
+}
+
+/** An error of the file system as one of this package; other errors as they are. `what`: what could not be done. */
+export function fileFailure(code: FtpErrorCode, what: string, error: unknown): unknown {
+  if ((error as NodeJS.ErrnoException | null)?.syscall === undefined) return error;
+  return new FtpError(code, `${what}: ${(error as Error).message}`, { cause: error });
 }
 
 /** Makes a file, whose bytes are on the disk when this ends. */
@@ -187,12 +193,10 @@ export async function writeCheckpoint(
     return place;
   } catch (error) {
     await fs.rm(temporary, { recursive: true, force: true }).catch(() => {});
-    if ((error as NodeJS.ErrnoException | null)?.syscall === undefined) throw error;
-    const reason = (error as Error).message;
-    throw new FtpError(
+    throw fileFailure(
       'CHECKPOINT_FAILED',
-      `cannot write a checkpoint of step ${step} to ${directory}: ${reason}`,
-      { cause: error },
+      `cannot write a checkpoint of step ${step} to ${directory}`,
+      error,
     );
   }
 }

@@ -209,7 +209,7 @@ export class FusedStep<A extends FusedArray = Float32Array> {
       present.push(record);
       updates.push(nextUpdate(record, this.done, settings.values, update.weights, checked, assigned));
     }
-    checkStepCount(Math.max(this.done + 1, ...updates.flatMap(({ t, n }) => [t, n])));
+    checkStepCount(updates.reduce((most, { t, n }) => Math.max(most, t, n), this.done + 1));
     if (present.length > 0 && !this.run(settings, updates)) return;
     for (const record of present) {
       countUpdate(record, this.done);

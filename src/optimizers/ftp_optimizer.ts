@@ -211,8 +211,8 @@ export abstract class FtpOptimizer extends Optimizer {
 
   /** Sums that were loaded are of all variables, those that other ranks step too. */
   private withoutOthers(entries: GradientEntry[]): GradientEntry[] {
-    const others = this.peers?.shares?.others() ?? [];
-    return entries.filter(({ variable }) => !others.includes(variable.name));
+    const others = new Set(this.peers?.shares?.others());
+    return entries.filter(({ variable }) => !others.has(variable.name));
   }
 
   private get checksFinite(): boolean {

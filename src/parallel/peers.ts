@@ -6,6 +6,7 @@ import { FtpError } from '../errors.js';
 import type { GradientEntry } from '../optimizers/gradient_entries.js';
 import type { Peers, SharedGradients, Shares } from '../optimizers/peers.js';
 import { registeredVariable } from '../variables/registered.js';
+import { product } from '../variables/row_layout.js';
 import type { NamedTensor } from '../variables/saved_state.js';
 import type { Ranks } from './world.js';
 
@@ -30,8 +31,6 @@ function fingerprint(text: string): number {
 function evenly(total: number, ranks: number): number[] {
   return Array.from({ length: ranks + 1 }, (_, r) => Math.floor((total * r) / ranks));
 }
-
-const sizeOf = (arrays: readonly { length: number }[]) => arrays.reduce((sum, { length }) => sum + length, 0);
 
 /** Fails on one rank as on all. */
 function differ(message: string): FtpError {
@@ -142,6 +141,11 @@ export class RankPeers implements Peers {
     if (world.rank !== 0) assign(variable, values);
   }
 
+  /** Floats of each rank that are exchanged at a time. */
+  get slice(): number {
+    return Math.max(1, Math.ceil(this.bucket / this.world.size));
+  }
+
   meanOf({ name, size }: Variable): Float32Array {
     let mean = this.means.get(name);
     if (mean?.length !== size) {
@@ -161,17 +165,19 @@ export class RankPeers implements Peers {
     const works: ReturnType<Ranks['native']['reduce']>[] = [];
     let from: Float32Array[] = [];
     let to: Float32Array[] = [];
+    let size = 0;
     const send = () => {
-      const bounds = evenly(sizeOf(from), world.size);
-      const slice = Math.max(1, Math.ceil(bucket / world.size));
-      works.push(world.native.reduce(world.comm, from, to, bounds, slice, this.scale, true));
+      const bounds = evenly(size, world.size);
+      works.push(world.native.reduce(world.comm, from, to, bounds, this.slice, this.scale, true));
       from = [];
       to = [];
+      size = 0;
     };
     for (const { variable, gradient } of entries) {
       from.push(gradient.dataSync() as Float32Array);
       to.push(this.meanOf(variable));
-      if (sizeOf(from) >= bucket) send();
+      size += variable.size;
+      if (size >= bucket) send();
     }
     if (from.length > 0) send();
     for (const work of works) world.wait('the mean of the gradients', work);
@@ -229,30 +235,27 @@ class RankShares implements Shares {
     if (changed) this.gather(entries.map(({ variable }) => variable));
   }
 
-  /** Variables in the order of their owners. */
-  private byOwner<T>(items: readonly T[], nameOf: (item: T) => string): { items: T[]; ends: number[] } {
-    const { world } = this.peers;
-    const sorted: T[] = [];
-    const ends: number[] = [];
-    for (let rank = 0; rank < world.size; ++rank) {
-      sorted.push(...items.filter((item) => this.peers.ownerOf(nameOf(item)) === rank));
-      ends.push(sorted.length);
-    }
-    return { items: sorted, ends };
-  }
-
-  private get slice(): number {
-    return Math.max(1, Math.ceil(this.peers.bucket / this.peers.world.size));
+  /** What belongs to variables in the order of their owners, and the bounds of each owner's floats in it. */
+  private byOwner<T>(
+    items: readonly T[],
+    variableOf: (item: T) => Variable,
+  ): { items: T[]; bounds: number[] } {
+    const { peers } = this;
+    const ownerOf = (item: T) => peers.ownerOf(variableOf(item).name);
+    const loads = new Array<number>(peers.world.size).fill(0);
+    for (const item of items) loads[ownerOf(item)] = (loads[ownerOf(item)] as number) + variableOf(item).size;
+    const bounds = [0];
+    for (const load of loads) bounds.push((bounds.at(-1) as number) + load);
+    return { items: [...items].sort((a, b) => ownerOf(a) - ownerOf(b)), bounds };
   }
 
   private reduce(entries: readonly GradientEntry[]): SharedGradients {
     const { world, scale } = this.peers;
-    const { items, ends } = this.byOwner(entries, ({ variable }) => variable.name);
+    const { items, bounds } = this.byOwner(entries, ({ variable }) => variable);
     const from = items.map(({ gradient }) => gradient.dataSync() as Float32Array);
     const empty = new Float32Array(0);
     const to = items.map(({ variable }) => (this.isOwn(variable) ? this.peers.meanOf(variable) : empty));
-    const bounds = [0, ...ends.map((end) => sizeOf(from.slice(0, end)))];
-    const work = world.native.reduce(world.comm, from, to, bounds, this.slice, scale, false);
+    const work = world.native.reduce(world.comm, from, to, bounds, this.peers.slice, scale, false);
     const bad = world.wait('the mean of the gradients', work);
     const first = Math.min(entries.length, ...bad.map((i) => entries.indexOf(items[i] as GradientEntry)));
     const found = Float64Array.of(first);
@@ -317,12 +320,11 @@ class RankShares implements Shares {
 
   private gather(variables: readonly Variable[]): void {
     const { world } = this.peers;
-    const { items, ends } = this.byOwner(variables, ({ name }) => name);
+    const { items, bounds } = this.byOwner(variables, (variable) => variable);
     const arrays = items.map((variable) => {
       return this.isOwn(variable) ? (variable.dataSync() as Float32Array) : new Float32Array(variable.size);
     });
-    const bounds = [0, ...ends.map((end) => sizeOf(arrays.slice(0, end)))];
-    world.wait('the new weights', world.native.gather(world.comm, arrays, bounds, this.slice));
+    world.wait('the new weights', world.native.gather(world.comm, arrays, bounds, this.peers.slice));
     for (const [i, variable] of items.entries()) {
       if (!this.isOwn(variable)) assign(variable, arrays[i] as Float32Array);
     }
@@ -337,7 +339,7 @@ class RankShares implements Shares {
       const specs = sent.map(({ name, tensor: { shape, dtype } }) => ({ name, shape, dtype }));
       for (const { name, shape, dtype } of await this.fromRoot(specs, root)) {
         const given = sent.find((one) => one.name === name)?.tensor;
-        const size = shape.reduce((product, length) => product * length, 1);
+        const size = product(shape);
         const isWhole = dtype === 'int32';
         const mine = (await given?.data()) as Float32Array | Int32Array | undefined;
         const values = await world.broadcast(

@@ -1,6 +1,5 @@
 import path from 'node:path';
-import { writeAtomically } from '../checkpoint/files.js';
-import { FtpError } from '../errors.js';
+import { fileFailure, writeAtomically } from '../checkpoint/files.js';
 import type { LearnedNumber } from '../learn/learned_numbers.js';
 import { describe } from '../validate.js';
 import type { ConstraintReport } from '../variables/constraint_report.js';
@@ -59,10 +58,7 @@ export async function report(
   try {
     await writeAtomically(path.resolve(file), html);
   } catch (error) {
-    if ((error as NodeJS.ErrnoException | null)?.syscall === undefined) throw error;
-    throw new FtpError('REPORT_FAILED', `cannot write the report to ${file}: ${(error as Error).message}`, {
-      cause: error,
-    });
+    throw fileFailure('REPORT_FAILED', `cannot write the report to ${file}`, error);
   }
 }
 
