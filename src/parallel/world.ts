@@ -153,7 +153,7 @@ export class Ranks implements World {
   abort(message: string, code = 1): never {
     checkInteger('code', code, 1, 255);
     say(`rank ${this.rank} of ${this.size}: ${message}`);
-    this.job?.native.end(code);
+    if (this.job !== null) endJob(this.job.native, code);
     process.exit(code);
   }
 
@@ -216,6 +216,15 @@ function failure(error: unknown): unknown {
 
 function say(message: string): void {
   fs.writeSync(2, `tfjs-ftp: ${message}\n`);
+}
+
+/** How long a launcher has to pass on what a rank has said last, in milliseconds: MPICH's drops what it has not read when a job ends. */
+const LAST_WORDS = 250;
+
+/** Ends all processes of the job after what this one has said. */
+function endJob(native: NativeMpi, code: number): void {
+  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, LAST_WORDS);
+  native.end(code);
 }
 
 let started: Promise<World> | undefined;
@@ -331,6 +340,8 @@ function mismatch(launcher: Launcher, path: string, version: string | undefined,
 function endMpi(native: NativeMpi, rank: number, size: number, code: number): void {
   if (code !== 0 && size > 1) {
     say(`rank ${rank} of ${size} ends with exit code ${code}, and the job with it`);
+    endJob(native, code);
+    return;
   }
   native.end(code);
 }
