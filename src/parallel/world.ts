@@ -278,9 +278,12 @@ async function startMpi(timeoutSeconds: number): Promise<World> {
   if (native === undefined) {
     throw new FtpError('MPI_NOT_FOUND', 'this build of the addon has no MPI: under Windows there is none');
   }
-  // UCX, which many an MPI is built on, would replace malloc under Node's threads, which crashes (openucx/ucx#3831), and Node's handler of
-  // SIGSEGV, which WebAssembly needs. It reads these when it is loaded.
+  // UCX, which many an MPI is built on, would replace malloc and patch mmap and its like under Node's threads, which crashes
+  // (openucx/ucx#3831; one start in forty under MPICH), and Node's handler of SIGSEGV, which WebAssembly needs. It reads these when it is
+  // loaded.
   process.env.UCX_MEM_MALLOC_HOOKS ??= 'n';
+  process.env.UCX_MEM_MMAP_HOOK_MODE ??= 'none';
+  process.env.UCX_MEM_EVENTS ??= 'n';
   process.env.UCX_ERROR_SIGNALS ??= '';
   const names = forcedLibrary ? [forcedLibrary] : libraryNames(process.platform);
   const { version, tried, ...found } = openLibrary(native, names, launcher, forcedAbi);
